@@ -1,0 +1,10 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""Money, periods, proration and proposed charges, free of any framework.
+
+Standard library and relative imports only; nothing here reads a clock, a
+database or a file, so the same inputs give the same cents at any time.
+"""
+
+from . import errors, money, period, proposal, proration, variance
+
+__all__ = ["errors", "money", "period", "proposal", "proration", "variance"]
