@@ -1,0 +1,20 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""Meters, price models and rating, free of any framework.
+
+Standard library and relative imports only. ``rating.rate`` prices a quantity,
+``aggregate.aggregate`` is the meaning of a meter over events, ``event.validate``
+judges one incoming event.
+"""
+
+from . import aggregate, errors, event, money, rating, tiers
+from . import models as price_models
+
+__all__ = [
+    "aggregate",
+    "errors",
+    "event",
+    "money",
+    "price_models",
+    "rating",
+    "tiers",
+]

@@ -1,0 +1,358 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""Rate a metered quantity: the pipeline, in the one place that fixes its order.
+
+convert -> round -> free units -> price -> discount -> maximum -> minimum -> credits
+
+Converting comes first because prices and free units are stated in billed units;
+rounding next, so a started unit is billed once and not once per tier. Free units
+go before the price so that tiers count paid units only. The discount lowers what the
+price asks; the maximum then caps what the customer would pay, the minimum lifts it
+(a minimum is a promise about the amount payable, so it comes after every reduction),
+and prepaid credits pay what is left.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from .errors import TermsError
+from .models import block, graduated, graduated_percentage, package, stairstep
+from .models import standard, volume
+from .money import (
+    CONTEXT,
+    ROUNDING_MODES,
+    ZERO,
+    add,
+    check_quantity,
+    percent_of,
+    round_parts,
+    round_unit,
+    subtract,
+)
+from .tiers import RatedLine, Tier, check_tiers
+
+PIPELINE = (
+    "convert",
+    "round",
+    "free_units",
+    "price",
+    "discount",
+    "maximum",
+    "minimum",
+    "credits",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PriceTerms:
+    """How a metered quantity is priced.
+
+    ``unit`` is the price of a unit (of a package for ``package``); ``divide_by``
+    converts metered into billed units; ``round_mode`` rounds those to multiples of
+    ``round_to`` (None: no rounding); ``minimum`` and ``maximum`` limit the amount of
+    the period.
+
+    :raise TermsError: unknown model or mode, negative terms, minimum above maximum
+    :raise TierError: unusable tiers of a tiered model
+    """
+
+    model: str
+    unit: Decimal = ZERO
+    tiers: tuple[Tier, ...] = ()
+    package_size: Decimal = Decimal(1)
+    package_mode: str = "ceil"
+    block_tiers: tuple[block.BlockTier, ...] = ()
+    block_policy: str = block.ALL_TIERS
+    divide_by: Decimal = Decimal(1)
+    round_mode: str | None = None
+    round_to: Decimal = Decimal(1)
+    free_units: Decimal = ZERO
+    discount_percent: Decimal = ZERO
+    maximum: Decimal | None = None
+    minimum: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        if self.model not in MODELS:
+            raise TermsError(f"unknown price model: {self.model}")
+        if self.model in TIERED:
+            check_tiers(self.tiers)
+        if self.model == "block":
+            block.check_blocks(self.block_tiers)
+        if not self.unit.is_finite():
+            raise TermsError(f"the price is not a number: {self.unit}")
+        for name in ("divide_by", "package_size", "round_to"):
+            value = getattr(self, name)
+            if not value.is_finite() or value <= 0:
+                raise TermsError(f"{name} must be positive: {value}")
+        for mode in (self.round_mode, self.package_mode):
+            if mode is not None and mode not in ROUNDING_MODES:
+                raise TermsError(f"unknown rounding mode: {mode}")
+        self._check_limits()
+
+    def _check_limits(self) -> None:
+        for name in ("free_units", "minimum", "maximum"):
+            value = getattr(self, name)
+            if value is not None and (not value.is_finite() or value < 0):
+                raise TermsError(f"{name} must be zero or more: {value}")
+        if not ZERO <= self.discount_percent <= 100:
+            raise TermsError(f"discount must be 0 to 100: {self.discount_percent}")
+        if None not in (self.minimum, self.maximum) and self.minimum > self.maximum:
+            raise TermsError("the minimum is above the maximum")
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """A pipeline step's change to the amount: discounts and caps are negative."""
+
+    step: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class RatedUsage:
+    """A priced quantity.
+
+    ``quantity`` is metered, ``converted`` in billed units, ``billable`` without the
+    free ones. ``amount`` is the sum of the lines and the adjustments, exactly.
+    """
+
+    quantity: Decimal
+    converted: Decimal
+    billable: Decimal
+    lines: tuple[RatedLine, ...]
+    adjustments: tuple[Adjustment, ...]
+
+    @property
+    def subtotal(self) -> Decimal:
+        """Return the price before discount, limits and credits."""
+        return add(line.amount for line in self.lines)
+
+    @property
+    def amount(self) -> Decimal:
+        """Return what is left to charge."""
+        return add((self.subtotal, *(step.amount for step in self.adjustments)))
+
+    def adjusted(self, step: str) -> Decimal:
+        """Return one step's change to the amount.
+
+        :param step: name from :data:`PIPELINE`
+        :return: signed amount, zero when the step changed nothing
+        """
+        return add(one.amount for one in self.adjustments if one.step == step)
+
+
+def _graduated(quantity: Decimal, terms: PriceTerms) -> list[RatedLine]:
+    return graduated.price(quantity, terms.tiers)
+
+
+def _graduated_percentage(quantity: Decimal, terms: PriceTerms) -> list[RatedLine]:
+    return graduated_percentage.price(quantity, terms.tiers)
+
+
+def _volume(quantity: Decimal, terms: PriceTerms) -> list[RatedLine]:
+    return volume.price(quantity, terms.tiers)
+
+
+def _stairstep(quantity: Decimal, terms: PriceTerms) -> list[RatedLine]:
+    return stairstep.price(quantity, terms.tiers)
+
+
+def _standard(quantity: Decimal, terms: PriceTerms) -> list[RatedLine]:
+    return standard.price(quantity, terms.unit)
+
+
+def _package(quantity: Decimal, terms: PriceTerms) -> list[RatedLine]:
+    return package.price(quantity, terms.package_size, terms.unit, terms.package_mode)
+
+
+def _block(quantity: Decimal, terms: PriceTerms) -> list[RatedLine]:
+    return block.price(quantity, terms.block_tiers, terms.block_policy)
+
+
+# The models that price a quantity. `percentage` and `dynamic` price single events and
+# are called on their own.
+MODELS: Mapping[str, Callable[[Decimal, PriceTerms], list[RatedLine]]] = {
+    "standard": _standard,
+    "graduated": _graduated,
+    "volume": _volume,
+    "package": _package,
+    "block": _block,
+    "stairstep": _stairstep,
+    "graduated_percentage": _graduated_percentage,
+}
+TIERED = frozenset({"graduated", "volume", "stairstep", "graduated_percentage"})
+
+
+def convert(quantity: Decimal, terms: PriceTerms) -> Decimal:
+    """Turn metered units into billed ones: divide, then round.
+
+    :param quantity: metered units >= 0
+    :param terms: ``divide_by``, ``round_mode``, ``round_to``
+    :return: billed units
+    :raise QuantityError: negative or not finite quantity
+    """
+    check_quantity(quantity)
+    units = CONTEXT.divide(quantity, terms.divide_by)
+    if terms.round_mode is None:
+        return units
+    return round_unit(units, terms.round_to, terms.round_mode)
+
+
+def billable(line: Decimal, free: Decimal, before: Decimal = ZERO) -> Decimal:
+    """Take the free units of a period off a quantity.
+
+    Free units are used up in order: what earlier lines of the period consumed is gone.
+
+    :param line: billed units of this line >= 0
+    :param free: free units of the period >= 0
+    :param before: billed units of the period's earlier lines >= 0
+    :return: units to price
+    :raise QuantityError: a negative quantity
+    """
+    check_quantity(line)
+    left = max(subtract(check_quantity(free), check_quantity(before)), ZERO)
+    return max(subtract(line, left), ZERO)
+
+
+def rate(
+    terms: PriceTerms, quantity: Decimal, credits: Decimal = ZERO
+) -> RatedUsage:
+    """Price one period's quantity.
+
+    :param terms: price and its limits
+    :param quantity: metered units of the period >= 0
+    :param credits: prepaid credits that may pay for it, in currency units >= 0
+    :return: lines per touched tier and the later steps; quantities of the lines sum to
+        ``billable``; no rounding, see :func:`rounded`
+    :raise QuantityError: negative or not finite quantity or credits
+    """
+    converted = convert(quantity, terms)
+    units = billable(converted, terms.free_units)
+    lines = tuple(MODELS[terms.model](units, terms))
+    steps = _adjust(terms, add(line.amount for line in lines), ZERO, True, credits)
+    return RatedUsage(quantity, converted, units, lines, steps)
+
+
+def _adjust(
+    terms: PriceTerms, amount: Decimal, billed: Decimal, last: bool, credits: Decimal
+) -> tuple[Adjustment, ...]:
+    """Return the steps after the price, for a line after ``billed`` of its period."""
+    check_quantity(credits, "credits")
+    steps = []
+
+    def change(step: str, delta: Decimal) -> Decimal:
+        if delta:
+            steps.append(Adjustment(step, delta))
+        return add((amount, delta))
+
+    amount = change("discount", -percent_of(amount, terms.discount_percent))
+    if terms.maximum is not None:
+        room = max(subtract(terms.maximum, billed), ZERO)
+        amount = change("maximum", min(subtract(room, amount), ZERO))
+    if terms.minimum is not None and last:
+        missing = subtract(terms.minimum, add((billed, amount)))
+        amount = change("minimum", max(missing, ZERO))
+    change("credits", -min(credits, max(amount, ZERO)))
+    return tuple(steps)
+
+
+def rate_part(
+    terms: PriceTerms,
+    before: Decimal,
+    line: Decimal,
+    billed_before: Decimal = ZERO,
+    last: bool = True,
+    credits: Decimal = ZERO,
+) -> RatedUsage:
+    """Price a further part of a period that is billed in several parts.
+
+    The part costs what the whole costs so far minus what the earlier units cost; the
+    maximum counts what was billed before, the minimum is due with the last part.
+
+    :param terms: price and its limits
+    :param before: metered units already rated in this period
+    :param line: metered units of this part
+    :param billed_before: amount already billed for this period
+    :param last: whether this part ends the period
+    :param credits: prepaid credits that may pay for it
+    :return: the part; its lines are those of the whole followed by the earlier ones
+        with a negative sign
+    :raise QuantityError: a negative quantity
+    """
+    check_quantity(before, "earlier quantity")
+    upto = convert(add((before, line)), terms)
+    units = billable(upto, terms.free_units)
+    lines = list(MODELS[terms.model](units, terms))
+    earlier = ZERO
+    if before:
+        earlier = billable(convert(before, terms), terms.free_units)
+        lines.extend(_negative(old) for old in MODELS[terms.model](earlier, terms))
+    amount = add(row.amount for row in lines)
+    steps = _adjust(terms, amount, billed_before, last, credits)
+    return RatedUsage(line, upto, subtract(units, earlier), tuple(lines), steps)
+
+
+def _negative(line: RatedLine) -> RatedLine:
+    """Return a line that takes an earlier one back."""
+    return replace(
+        line, quantity=-line.quantity, flat=-line.flat, amount=-line.amount
+    )
+
+
+def rate_windows(terms: PriceTerms, quantities: Sequence[Decimal]) -> Decimal:
+    """Price several windows of a period, tiers starting anew in each.
+
+    :param terms: price; its limits hold per window
+    :param quantities: metered units per window
+    :return: exact sum
+    :raise QuantityError: a negative quantity
+    """
+    return add(rate(terms, quantity).amount for quantity in quantities)
+
+
+def rate_cumulative(
+    terms: PriceTerms, cumulative: Sequence[Decimal]
+) -> list[Decimal]:
+    """Price a running total period by period, tiers counting over all of them.
+
+    Yearly tiers with monthly invoices: each period costs what the running total costs
+    more than before. It may be negative where a volume price falls.
+
+    :param terms: price; its limits hold for the whole
+    :param cumulative: metered units at the end of each period, since the beginning
+    :return: exact amount per period, summing to the price of the last total
+    :raise QuantityError: a negative quantity
+    """
+    totals = [rate(terms, quantity).amount for quantity in cumulative]
+    return [subtract(now, old) for old, now in zip([ZERO, *totals], totals)]
+
+
+def rounded(rated: RatedUsage, unit: Decimal) -> RatedUsage:
+    """Round a result to a currency so that its parts still add up.
+
+    :param rated: exact result
+    :param unit: currency rounding unit, e.g. ``0.01``
+    :return: the same with every line and step rounded (running totals, half up); the
+        amount is the rounded exact amount
+    :raise QuantityError: unit not positive
+    """
+    parts = [row.amount for row in (*rated.lines, *rated.adjustments)]
+    amounts = round_parts(parts, unit)
+    count = len(rated.lines)
+    lines = zip(rated.lines, amounts[:count], strict=True)
+    steps = zip(rated.adjustments, amounts[count:], strict=True)
+    return replace(
+        rated,
+        lines=tuple(replace(line, amount=amount) for line, amount in lines),
+        adjustments=tuple(replace(step, amount=amount) for step, amount in steps),
+    )
+
+
+def true_up(minimum: Decimal, used: Decimal) -> Decimal:
+    """Return what is missing to a minimum.
+
+    :param minimum: agreed minimum of the period, already prorated and rounded
+    :param used: amount charged otherwise
+    :return: zero or more
+    """
+    return max(subtract(minimum, used), ZERO)
