@@ -1,0 +1,482 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""The four SLA clocks of a ticket, computed from its event log.
+
+``first_response`` runs from the creation to the first agent reply, ``next_reply`` from
+the oldest unanswered customer message after that to the next agent reply,
+``resolution`` from the creation to the solution, ``periodic_update`` from one agent
+reply (or the creation) to the next. Pauses stop only metrics that are pausable; closed
+time never counts; a cancelled ticket is neither met nor missed. When the policy
+changes, the time used so far is kept and measured by the calendar of its day.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from . import deadline as due_dates
+from .calendar import WorkingTime
+from .errors import EventLogError, HorizonError, TargetError
+from .intervals import ZERO, Interval, normalize, utc
+
+FIRST_RESPONSE = "first_response"
+NEXT_REPLY = "next_reply"
+RESOLUTION = "resolution"
+PERIODIC_UPDATE = "periodic_update"
+METRICS = (FIRST_RESPONSE, NEXT_REPLY, RESOLUTION, PERIODIC_UPDATE)
+
+CREATED = "created"
+CUSTOMER_MESSAGE = "customer_message"
+AGENT_REPLY = "agent_reply"
+PAUSED = "paused"
+RESUMED = "resumed"
+SOLVED = "solved"
+CANCELLED = "cancelled"
+REOPENED = "reopened"
+EVENT_KINDS = (
+    CREATED,
+    CUSTOMER_MESSAGE,
+    AGENT_REPLY,
+    PAUSED,
+    RESUMED,
+    SOLVED,
+    CANCELLED,
+    REOPENED,
+)
+
+IDLE = "idle"
+RUNNING = "running"
+ON_HOLD = "paused"
+MET = "met"
+BREACHED = "breached"
+DROPPED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class TicketEvent:
+    """One row of a ticket's event log.
+
+    :raise EventLogError: unknown kind
+    :raise IntervalError: naive instant
+    """
+
+    at: datetime
+    kind: str
+
+    def __post_init__(self) -> None:
+        if self.kind not in EVENT_KINDS:
+            raise EventLogError(f"unknown event: {self.kind}")
+        object.__setattr__(self, "at", utc(self.at))
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a policy promises for one metric.
+
+    Either ``duration`` of working time or a number of working ``days``. The warning
+    comes when ``warn_percent`` of the duration is used or ``warn_before`` working time
+    is left, whichever is first.
+
+    :raise TargetError: not exactly one of duration and days, negative values, a warning
+        outside 0 to 100 percent, unknown boundary
+    """
+
+    duration: timedelta | None = None
+    days: int | None = None
+    end_of_working_day: bool = False
+    pausable: bool = True
+    boundary: str = due_dates.CLOSING
+    warn_percent: Decimal | None = None
+    warn_before: timedelta | None = None
+
+    def __post_init__(self) -> None:
+        if (self.duration is None) == (self.days is None):
+            raise TargetError("a target is a duration or a number of days")
+        if (self.duration or ZERO) < ZERO or (self.days or 0) < 0:
+            raise TargetError("a target must be zero or more")
+        if self.warn_percent is not None and not 0 <= self.warn_percent <= 100:
+            raise TargetError(f"warning at {self.warn_percent} percent")
+        if self.warn_before is not None and self.warn_before < ZERO:
+            raise TargetError("a warning comes before the deadline")
+        if self.boundary not in due_dates.BOUNDARIES:
+            raise TargetError(f"unknown boundary: {self.boundary}")
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySpan:
+    """The target and calendar in force from an instant on.
+
+    ``target`` None: the policy of that time promises nothing for the metric.
+    """
+
+    since: datetime
+    calendar: WorkingTime
+    target: Target | None
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One run of a clock: from its start to what ended it.
+
+    ``pauses`` are waiting times, the last one open (None) while the ticket waits;
+    ``closures`` the times the ticket was closed in between, which never count.
+    """
+
+    started_at: datetime
+    ended_at: datetime | None = None
+    outcome: str | None = None
+    pauses: tuple[tuple[datetime, datetime | None], ...] = ()
+    closures: tuple[Interval, ...] = ()
+
+    @property
+    def on_hold_since(self) -> datetime | None:
+        """Return when the open pause began, if there is one."""
+        if self.ended_at is None and self.pauses and self.pauses[-1][1] is None:
+            return self.pauses[-1][0]
+        return None
+
+    def stops(self, pausable: bool) -> list[Interval]:
+        """Return the ended times that do not count.
+
+        :param pausable: whether waiting times are among them
+        :return: normalized intervals
+        """
+        waits = ((start, stop) for start, stop in self.pauses if stop is not None)
+        return normalize([*self.closures, *(waits if pausable else ())])
+
+
+@dataclass(frozen=True, slots=True)
+class ClockState:
+    """A clock at one instant; all times UTC, rounded to seconds.
+
+    ``due_at`` is None while the clock is paused or nothing is promised; ``elapsed`` and
+    ``remaining`` are working time, ``remaining`` negative after a breach. ``rounds``
+    counts the runs, ``missed_rounds`` those that ended or stand late, and
+    ``worst_elapsed`` is the longest.
+    """
+
+    metric: str
+    state: str
+    started_at: datetime | None = None
+    due_at: datetime | None = None
+    warn_at: datetime | None = None
+    met_at: datetime | None = None
+    breached_at: datetime | None = None
+    elapsed: timedelta = ZERO
+    remaining: timedelta | None = None
+    rounds: int = 0
+    missed_rounds: int = 0
+    worst_elapsed: timedelta = ZERO
+
+
+def ordered(events: Iterable[TicketEvent]) -> list[TicketEvent]:
+    """Sort a log by time, keeping the order of events of one instant.
+
+    :param events: the log, starting with ``created``
+    :return: sorted log
+    :raise EventLogError: no event, or the first is not the creation
+    """
+    log = sorted(events, key=lambda event: event.at)
+    if not log or log[0].kind != CREATED:
+        raise EventLogError("a ticket's log starts with its creation")
+    return log
+
+
+def evaluate(
+    metric: str,
+    events: Iterable[TicketEvent],
+    policies: Sequence[PolicySpan],
+    at: datetime,
+) -> ClockState:
+    """Compute one clock of a ticket.
+
+    :param metric: one of :data:`METRICS`
+    :param events: the ticket's log; events after ``at`` are ignored
+    :param policies: target and calendar over time, by ``since``; what lies before the
+        first counts as under the first
+    :param at: aware datetime to judge at; a clock not ended is breached from its
+        deadline on
+    :return: the state of the latest round, with figures over all rounds
+    :raise TargetError: unknown metric or no policies
+    :raise EventLogError: see :func:`ordered`
+    :raise HorizonError: the target cannot be reached within the horizon
+    """
+    if metric not in METRICS:
+        raise TargetError(f"unknown metric: {metric}")
+    if not policies:
+        raise TargetError("a clock needs a policy")
+    now = utc(at)
+    log = [event for event in ordered(events) if event.at <= now]
+    rounds = find_rounds(metric, log) if log else []
+    spans = sorted(policies, key=lambda span: utc(span.since))
+    states = [_judge(metric, one, spans, now) for one in rounds]
+    if not states:
+        return ClockState(metric, IDLE)
+    missed = sum(state.breached_at is not None for state in states)
+    worst = max(state.elapsed for state in states)
+    return replace(
+        states[-1], rounds=len(states), missed_rounds=missed, worst_elapsed=worst
+    )
+
+
+def find_rounds(metric: str, log: Sequence[TicketEvent]) -> list[Round]:
+    """Cut a log into the runs of a clock.
+
+    :param metric: one of :data:`METRICS`
+    :param log: sorted log, see :func:`ordered`
+    :return: rounds in order; only the last one may be open
+    """
+    machine = _Machine(metric)
+    for event in log:
+        machine.feed(event)
+    return machine.rounds
+
+
+class _Machine:
+    """Walks a log and keeps the rounds of one metric."""
+
+    def __init__(self, metric: str) -> None:
+        self.metric = metric
+        self.rounds: list[Round] = []
+        self.replied = False
+        self.paused_since: datetime | None = None
+        self.closed_since: datetime | None = None
+        self.wrote_while_closed = False
+
+    def feed(self, event: TicketEvent) -> None:
+        """Take one event."""
+        getattr(self, f"_on_{event.kind}")(event.at)
+
+    # -- events
+
+    def _on_created(self, at: datetime) -> None:
+        if not self.rounds and self.metric != NEXT_REPLY:
+            self._start(at)
+
+    def _on_customer_message(self, at: datetime) -> None:
+        if self.closed_since is not None:
+            self.wrote_while_closed = True
+        elif self.metric == NEXT_REPLY and self.replied and not self._open():
+            self._start(at)
+
+    def _on_agent_reply(self, at: datetime) -> None:
+        self.replied = True
+        if self.metric == RESOLUTION or self.closed_since is not None:
+            return
+        self._end(at, MET)
+        if self.metric == PERIODIC_UPDATE:
+            self._start(at)
+
+    def _on_paused(self, at: datetime) -> None:
+        if self.paused_since is None:
+            self.paused_since = at
+            self._stop(at)
+
+    def _on_resumed(self, at: datetime) -> None:
+        if self.paused_since is not None:
+            self.paused_since = None
+            self._go(at)
+
+    def _on_solved(self, at: datetime) -> None:
+        if self.closed_since is None:
+            self.closed_since = at
+            self._end(at, MET)
+
+    def _on_cancelled(self, at: datetime) -> None:
+        if self.closed_since is None:
+            self.closed_since = at
+            self._end(at, DROPPED)
+
+    def _on_reopened(self, at: datetime) -> None:
+        if self.closed_since is None:
+            return
+        closed, self.closed_since = self.closed_since, None
+        self.paused_since = None
+        wrote, self.wrote_while_closed = self.wrote_while_closed, False
+        if self.metric == RESOLUTION or self._was_dropped():
+            self._continue(closed, at)
+        elif self.metric == PERIODIC_UPDATE:
+            self._start(at)
+        elif self.metric == NEXT_REPLY and wrote and self.replied:
+            self._start(at)
+
+    # -- rounds
+
+    def _open(self) -> bool:
+        return bool(self.rounds) and self.rounds[-1].ended_at is None
+
+    def _was_dropped(self) -> bool:
+        return bool(self.rounds) and self.rounds[-1].outcome == DROPPED
+
+    def _start(self, at: datetime) -> None:
+        pauses = ((at, None),) if self.paused_since is not None else ()
+        self.rounds.append(Round(at, pauses=pauses))
+
+    def _end(self, at: datetime, outcome: str) -> None:
+        if self._open():
+            self._go(at)
+            self.rounds[-1] = replace(self.rounds[-1], ended_at=at, outcome=outcome)
+
+    def _stop(self, at: datetime) -> None:
+        if self._open():
+            last = self.rounds[-1]
+            self.rounds[-1] = replace(last, pauses=(*last.pauses, (at, None)))
+
+    def _go(self, at: datetime) -> None:
+        """Close the open pause of the latest round."""
+        if self._open() and self.rounds[-1].on_hold_since is not None:
+            last = self.rounds[-1]
+            pauses = (*last.pauses[:-1], (last.pauses[-1][0], at))
+            self.rounds[-1] = replace(last, pauses=pauses)
+
+    def _continue(self, closed: datetime, at: datetime) -> None:
+        """Let the latest round run on, without the time it was closed."""
+        last = self.rounds[-1]
+        closures = (*last.closures, (closed, at))
+        self.rounds[-1] = replace(last, ended_at=None, outcome=None, closures=closures)
+
+
+def _pieces(
+    spans: Sequence[PolicySpan], start: datetime, end: datetime
+) -> list[tuple[datetime, datetime, PolicySpan]]:
+    """Cut ``[start, end)`` where the policy changed; the last piece holds the end."""
+    edges = [utc(span.since) for span in spans[1:]]
+    pieces = []
+    for span, since, until in zip(spans, [start, *edges], [*edges, end], strict=True):
+        left, right = max(start, since), min(end, until)
+        last = span is spans[-1]
+        if left < right or (left == right == end and (last or until > end)):
+            pieces.append((left, right, span))
+    return pieces
+
+
+def _used(
+    pieces: Sequence[tuple[datetime, datetime, PolicySpan]], stops: Sequence[Interval]
+) -> timedelta:
+    """Return the working time of some pieces, each by its own calendar."""
+    parts = (
+        due_dates.elapsed(span.calendar, start, end, stops)
+        for start, end, span in pieces
+    )
+    return sum(parts, ZERO)
+
+
+def _due(
+    pieces: Sequence[tuple[datetime, datetime, PolicySpan]],
+    budget: timedelta,
+    stops: Sequence[Interval],
+    boundary: str,
+) -> datetime:
+    """Return when a budget is used up over pieces under different calendars."""
+    left = budget
+    for start, end, span in pieces[:-1]:
+        used = due_dates.elapsed(span.calendar, start, end, stops)
+        if left <= used:
+            return due_dates.deadline(span.calendar, start, left, stops, boundary)
+        left -= used
+    start, _end, span = pieces[-1]
+    return due_dates.deadline(span.calendar, start, left, stops, boundary)
+
+
+def _judge(
+    metric: str, one: Round, spans: Sequence[PolicySpan], now: datetime
+) -> ClockState:
+    """Return the state of one round."""
+    end = one.ended_at or now
+    pieces = _pieces(spans, one.started_at, end)
+    span = pieces[-1][2]
+    if span.target is None:
+        return ClockState(metric, IDLE, one.started_at)
+    target = span.target
+    stops = one.stops(target.pausable)
+    held = one.on_hold_since if target.pausable else None
+    counted = stops if held is None else normalize([*stops, (held, end)])
+    elapsed = _used(pieces, counted)
+    due, warn = _dates(pieces, target, stops, one.started_at, one.ended_at)
+    if held is not None and due is not None and due > held:
+        due = warn = None
+    state = ClockState(
+        metric,
+        RUNNING,
+        started_at=one.started_at,
+        due_at=due,
+        warn_at=warn,
+        elapsed=elapsed,
+        remaining=_remaining(span, target, elapsed, due, end),
+    )
+    return _settle(state, one, held, now)
+
+
+def _settle(
+    state: ClockState, one: Round, held: datetime | None, now: datetime
+) -> ClockState:
+    """Give a round's state its name and the instant it was met or missed."""
+    due, ended = state.due_at, one.ended_at
+    if one.outcome == DROPPED:
+        return replace(state, state=DROPPED)
+    if ended is not None:
+        if due is not None and due < ended:
+            return replace(state, state=BREACHED, met_at=ended, breached_at=due)
+        return replace(state, state=MET, met_at=ended)
+    if due is not None and due <= now:
+        return replace(state, state=BREACHED, breached_at=due)
+    return replace(state, state=RUNNING if held is None else ON_HOLD)
+
+
+def _dates(
+    pieces: Sequence[tuple[datetime, datetime, PolicySpan]],
+    target: Target,
+    stops: Sequence[Interval],
+    started_at: datetime,
+    ended_at: datetime | None,
+) -> tuple[datetime | None, datetime | None]:
+    """Return deadline and warning; none for an ended round that could never be late."""
+    calendar = pieces[-1][2].calendar
+    try:
+        if target.duration is None:
+            due = due_dates.deadline_days(
+                calendar,
+                started_at,
+                target.days or 0,
+                target.end_of_working_day,
+                stops,
+            )
+            if target.warn_before is None:
+                return due, None
+            return due, due_dates.shift(calendar, due, -target.warn_before)
+        due = _due(pieces, target.duration, stops, target.boundary)
+        budget = _warn_budget(target.duration, target)
+        if budget is None:
+            return due, None
+        return due, _due(pieces, budget, stops, due_dates.CLOSING)
+    except HorizonError:
+        if ended_at is None:
+            raise
+        return None, None
+
+
+def _warn_budget(duration: timedelta, target: Target) -> timedelta | None:
+    """Return the working time after which the warning comes."""
+    budgets = []
+    if target.warn_percent is not None:
+        seconds = int(duration.total_seconds()) * target.warn_percent / 100
+        budgets.append(timedelta(seconds=int(seconds)))
+    if target.warn_before is not None:
+        budgets.append(max(duration - target.warn_before, ZERO))
+    return min(budgets, default=None)
+
+
+def _remaining(
+    span: PolicySpan,
+    target: Target,
+    elapsed: timedelta,
+    due: datetime | None,
+    end: datetime,
+) -> timedelta | None:
+    """Return the working time left at an instant, negative when late."""
+    if target.duration is not None:
+        return target.duration - elapsed
+    if due is None:
+        return None
+    ahead = due_dates.elapsed(span.calendar, end, due)
+    return ahead - due_dates.elapsed(span.calendar, due, end)
