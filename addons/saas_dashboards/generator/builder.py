@@ -21,7 +21,7 @@ STYLES = {
         "verticalAlign": "middle",
     },
     LABEL: {"textColor": "#434343", "bold": True, "verticalAlign": "middle"},
-    TEXT: {"textColor": "#434343", "verticalAlign": "middle"},
+    TEXT: {"textColor": "#434343", "verticalAlign": "middle", "align": "left"},
     HEAD: {
         "textColor": "#434343",
         "bold": True,
@@ -31,10 +31,9 @@ STYLES = {
     NOTE: {"textColor": "#6B7280", "italic": True, "verticalAlign": "middle"},
     STRONG: {"bold": True, "fillColor": "#F2F2F2"},
 }
-UNDERLINE, ROWLINE = 1, 2
+UNDERLINE = 1
 BORDERS = {
     UNDERLINE: {"bottom": {"style": "thin", "color": "#CCCCCC"}},
-    ROWLINE: {"bottom": {"style": "thin", "color": "#E5E7EB"}},
 }
 FORMATS = {
     1: "#,##0",
@@ -192,24 +191,22 @@ class Book:
     lists: dict = field(default_factory=dict)
     menus: dict = field(default_factory=dict)
 
-    def matching(self, model, follow=True) -> dict:
+    def matching(self, model, now=False) -> dict:
         """Return which field of ``model`` each global filter acts on.
 
         :param str model: model of the source
-        :param bool follow: False for what always shows the present
+        :param bool now: the source shows the present, whatever the chosen period
         """
-        if not follow:
-            return {}
-        chains = self.chains.get(model, {})
-        return {
-            item["id"]: {**chains[item["label"]], "offset": 0}
-            if item["type"] == "date"
-            else dict(chains[item["label"]])
-            for item in self.filters
-            if item["label"] in chains
-        }
+        links = {}
+        for item in self.filters:
+            link = self.chains.get(model, {}).get(item["label"])
+            if link and item["type"] == "date" and not now:
+                links[item["id"]] = {**link, "offset": 0}
+            elif link and item["type"] != "date":
+                links[item["id"]] = dict(link)
+        return links
 
-    def pivot(self, name, model, measures, domain=(), rows=(), columns=(), follow=True):
+    def pivot(self, name, model, measures, domain=(), rows=(), columns=(), now=False):
         """Add a pivot and return its number (text, as formulas use it)."""
         number = str(len(self.pivots) + 1)
         self.pivots[number] = {
@@ -223,11 +220,11 @@ class Book:
             "measures": list(measures),
             "rows": list(rows),
             "columns": list(columns),
-            "fieldMatching": self.matching(model, follow),
+            "fieldMatching": self.matching(model, now),
         }
         return number
 
-    def list(self, name, model, columns, domain=(), order=(), follow=True):
+    def list(self, name, model, columns, domain=(), order=(), now=False):
         """Add a list and return its number (text, as formulas use it)."""
         number = str(len(self.lists) + 1)
         self.lists[number] = {
@@ -238,11 +235,11 @@ class Book:
             "domain": list(domain),
             "context": {},
             "orderBy": [{"name": key, "asc": ascending} for key, ascending in order],
-            "fieldMatching": self.matching(model, follow),
+            "fieldMatching": self.matching(model, now),
         }
         return number
 
-    def chart(self, kind, model, group_by, domain=(), measure="value", follow=True, **look):
+    def chart(self, kind, model, group_by, domain=(), measure="value", now=False, **look):
         """Return the data of a chart that reads Odoo records.
 
         :param str kind: ``line``, ``bar`` or ``pie``
@@ -275,7 +272,7 @@ class Book:
             "dataSets": [{}],
             "verticalAxisPosition": "left",
             "cumulatedStart": False,
-            "fieldMatching": self.matching(model, follow),
+            "fieldMatching": self.matching(model, now),
             **options,
             **look,
         }

@@ -20,6 +20,12 @@ SHEET_RANGE = re.compile(r"(?:'([^']+)'|\b([A-Za-z_]\w*))!\$?[A-Z]+\$?\d+")
 CELL = re.compile(r"([A-Z]+)(\d+)$")
 MENU_LINK = re.compile(r"\(odoo://ir_menu_xml_id/([\w.]+)\)")
 FILTER_CALL = re.compile(r'ODOO\.FILTER\.VALUE\("([^"]+)"')
+FUNCTION = re.compile(r"([A-Za-z_][\w.]*)\(")
+#: Functions the generator may use; anything else shows #NAME? in the browser.
+FUNCTIONS = frozenset(
+    "AND CONCATENATE IF IFERROR ISNUMBER ODOO.FILTER.VALUE ODOO.LIST ODOO.LIST.HEADER"
+    " PIVOT PIVOT.HEADER PIVOT.VALUE SUM _t".split()
+)
 DATE_TYPES = {"date", "datetime"}
 
 
@@ -125,6 +131,8 @@ def _check_formula(doc, where, content):
     problems = []
     if _depth(content):
         problems.append(f"{where}: brackets do not match")
+    for function in set(FUNCTION.findall(_without_texts(content))) - FUNCTIONS:
+        problems.append(f"{where}: function {function} is not known")
     pivots, lists = doc.get("pivots", {}), doc.get("lists", {})
     for _kind, number, arguments in PIVOT_CALL.findall(content):
         if number not in pivots:
@@ -242,6 +250,7 @@ def _overlap(a, b):
 def _check_filters(doc):
     problems = []
     filters = {item["id"]: item for item in doc.get("globalFilters", [])}
+    present = set(_shows_present(doc))
     linked = {}
     for label, model, matching in sources(doc):
         for key, link in matching.items():
@@ -249,14 +258,15 @@ def _check_filters(doc):
                 problems.append(f"{label}: filter {key} does not exist")
             elif (filters[key]["type"] == "date") != (link["type"] in DATE_TYPES):
                 problems.append(f"{label}: {link['chain']} is not a field for {key}")
-        if matching:
-            linked.setdefault(model, []).append((label, set(matching)))
-    # A source left out of a filter keeps its figures silently: either a source follows
-    # all filters its model follows elsewhere, or, on purpose, none of them.
+        linked.setdefault(model, []).append((label, set(matching)))
+    # A source left out of a filter keeps its figures silently. Only what shows the
+    # present may do so, for a period, and all sources of that kind carry the flag.
     for model, items in linked.items():
         wanted = set.union(*(keys for _label, keys in items))
         for label, keys in items:
             for key in wanted - keys:
+                if filters.get(key, {}).get("type") == "date" and label in present:
+                    continue
                 problems.append(f"{label} ({model}): not linked to filter {key}")
     used = {key for items in linked.values() for _label, keys in items for key in keys}
     for key in filters.keys() - used:
@@ -269,6 +279,20 @@ def _check_menu_references(doc):
     references = doc.get("chartOdooMenusReferences", {})
     problems = [f"menu of unknown figure {one}" for one in references.keys() - known]
     return problems + [f"figure {one} opens nothing" for one in known - references.keys()]
+
+
+def _shows_present(doc):
+    """Yield the labels of the sources that keep to the current KPI values."""
+    flag = ["saas_is_latest", "=", True]
+    for number, pivot in doc.get("pivots", {}).items():
+        if flag in pivot["domain"]:
+            yield f"pivot {number}"
+    for number, item in doc.get("lists", {}).items():
+        if flag in item["domain"]:
+            yield f"list {number}"
+    for figure, data in charts(doc):
+        if flag in data.get("searchParams", {}).get("domain", []):
+            yield f"chart {figure}"
 
 
 def check_schema(doc: dict, get_field, has_menu_action) -> list:

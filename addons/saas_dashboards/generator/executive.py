@@ -2,7 +2,7 @@
 """The dashboard "SaaS Executive": where the company stands, on one page."""
 
 from . import builder as b
-from .layout import WIDTH, list_table, section
+from .layout import COLUMNS, colour_status, list_table, section
 from .metrics import EXCEPTION, HEADLINES, MODULE, VALUE, headline
 
 PERIOD, OWNER = "Period", "KPI owner"
@@ -24,14 +24,14 @@ CHAINS = {
 }
 OPEN = ["state", "in", ["open", "retrying"]]
 CARD_WIDTH, CARD_HEIGHT, GAP = 271, 109, 12
-KPI_ROWS, EXCEPTION_ROWS = 16, 10
+KPI_ROWS, EXCEPTION_ROWS = 24, 6
 
 
 def build() -> b.Book:
     """Return the whole dashboard."""
     book = b.Book(FILTERS, CHAINS)
     data = b.Sheet("data", "Data", [170] + [110] * 9, 20, grid=True)
-    board = b.Sheet("dashboard", "Dashboard", [WIDTH // 8] * 8, 60)
+    board = b.Sheet("dashboard", "Dashboard", COLUMNS, 60)
     book.sheets += [board, data]
     _fill_data(book, data)
     _add_note(board)
@@ -123,10 +123,10 @@ def _fill_data_row(book, data, row, item):
         number_format=look,
     )
     shown = f"{'F' if item.kind == 'flow' else 'B'}{line}"
-    guard = f"AND(ISNUMBER({shown}),N(E{line})<2)"
+    guard = f"AND(ISNUMBER({shown}),SUM(E{line})<2)"
     data.put(row, 6, f'=IF({guard},{shown},"-")', number_format=look)
     compared = {"flow": "B", "ratio": "I", "stock": "C"}[item.kind]
-    guard = f"AND(ISNUMBER({compared}{line}),N(E{line})<2)"
+    guard = f"AND(ISNUMBER({compared}{line}),SUM(E{line})<2)"
     data.put(row, 7, f'=IF({guard},{compared}{line},"")', number_format=look)
     data.put(
         row,
@@ -237,7 +237,7 @@ def _add_charts(book, board):
                     ["queue", "severity"],
                     [OPEN],
                     measure="__count",
-                    follow=False,
+                    now=True,
                 ),
             ),
             (
@@ -245,7 +245,7 @@ def _add_charts(book, board):
                 state_of.menu,
                 "onboarding",
                 book.chart(
-                    "bar", VALUE, ["dimension"], split, follow=False, legendPosition="none"
+                    "bar", VALUE, ["dimension"], split, now=True, legendPosition="none"
                 ),
             ),
         ),
@@ -257,44 +257,6 @@ def _add_charts(book, board):
 
 
 def _add_tables(book, board):
-    values = book.list(
-        "Latest KPI values",
-        VALUE,
-        [
-            "kpi_id",
-            "company_id",
-            "date_start",
-            "saas_value_text",
-            "saas_target_text",
-            "saas_change_text",
-            "status",
-            "computed_at",
-        ],
-        domain=[
-            ["saas_is_latest", "=", True],
-            ["dimension", "in", ["", False]],
-        ],
-        order=[("kpi_id", True), ("company_id", True)],
-        follow=False,
-    )
-    heads = (
-        ("kpi_id", "KPI", None),
-        ("company_id", "Company", None),
-        ("date_start", "Period from", "yyyy-mm-dd"),
-        ("saas_value_text", "Value", None),
-        ("saas_target_text", "Target", None),
-        ("saas_change_text", "Change", None),
-        ("status", "Status", None),
-        ("computed_at", "Computed at", "yyyy-mm-dd hh:mm"),
-    )
-    row = list_table(
-        board,
-        8,
-        values,
-        b.menu_link("Latest KPI values", f"{MODULE}.saas_kpi_value_menu_board"),
-        heads,
-        KPI_ROWS,
-    )
     critical = book.list(
         "Open critical exceptions",
         EXCEPTION,
@@ -310,7 +272,7 @@ def _add_tables(book, board):
         ],
         domain=[OPEN, ["severity", "=", "critical"]],
         order=[("due_at", True), ("first_seen_at", True)],
-        follow=False,
+        now=True,
     )
     heads = (
         ("name", "Exception", None),
@@ -324,7 +286,7 @@ def _add_tables(book, board):
     )
     row = list_table(
         board,
-        row + 1,
+        8,
         critical,
         b.menu_link(
             "Open critical exceptions", f"{MODULE}.saas_exception_menu_critical"
@@ -332,4 +294,43 @@ def _add_tables(book, board):
         heads,
         EXCEPTION_ROWS,
     )
+    values = book.list(
+        "Latest KPI values",
+        VALUE,
+        [
+            "kpi_id",
+            "company_id",
+            "date_start",
+            "saas_value_text",
+            "saas_target_text",
+            "saas_change_text",
+            "status",
+            "computed_at",
+        ],
+        domain=[
+            ["saas_is_latest", "=", True],
+            ["saas_is_total", "=", True],
+        ],
+        order=[("kpi_id", True), ("company_id", True)],
+        now=True,
+    )
+    heads = (
+        ("kpi_id", "KPI", None),
+        ("company_id", "Company", None),
+        ("date_start", "Period from", "yyyy-mm-dd"),
+        ("saas_value_text", "Value", None),
+        ("saas_target_text", "Target", None),
+        ("saas_change_text", "Change", None),
+        ("status", "Status", None),
+        ("computed_at", "Computed at", "yyyy-mm-dd hh:mm"),
+    )
+    row = list_table(
+        board,
+        row + 1,
+        values,
+        b.menu_link("Latest KPI values", f"{MODULE}.saas_kpi_value_menu_board"),
+        heads,
+        KPI_ROWS,
+    )
+    colour_status(board, 6, row - KPI_ROWS, row - 1)
     board.row_count = row + 1

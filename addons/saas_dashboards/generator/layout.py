@@ -3,7 +3,9 @@
 
 from . import builder as b
 
-WIDTH = 1120
+#: Four columns to the left edge of the right chart, four below it.
+COLUMNS = [230, 120, 110, 112, 137, 137, 137, 137]
+WIDTH = sum(COLUMNS)
 HEAD_HEIGHT, CHART_HEIGHT, CHART_WIDTH, ROW_HEIGHT = 40, 280, 548, 28
 
 
@@ -18,7 +20,7 @@ def section(book, board, row, pair):
     for index, (title, menu, key, data) in enumerate(pair):
         first = index * 4
         board.put(row, first, b.menu_link(title, menu), b.TITLE)
-        board.band(row, first, first + 3 - index % 1, border=b.UNDERLINE)
+        board.band(row, first, first + 3, border=b.UNDERLINE)
         identifier = board.figure(
             f"chart.{key}",
             row + 1,
@@ -48,7 +50,7 @@ def list_table(board, row, number, title, heads, count):
     for position in range(1, count + 1):
         at = row + 1 + position
         board.rows[at] = ROW_HEIGHT
-        board.band(at, 0, len(heads) - 1, b.TEXT, b.ROWLINE)
+        board.band(at, 0, len(heads) - 1, b.TEXT)
         for col, (field, _label, number_format) in enumerate(heads):
             board.put(
                 at,
@@ -57,3 +59,26 @@ def list_table(board, row, number, title, heads, count):
                 number_format=number_format,
             )
     return row + 2 + count
+
+
+def colour_status(board, col, first, last):
+    """Colour the status texts of a table, rows ``first`` to ``last``.
+
+    The texts are compared as shown, so the colours are there in English only.
+    """
+    colours = {"Critical": "#B91C1C", "Warning": "#B45309", "On Target": "#15803D"}
+    for text, colour in colours.items():
+        board.conditional.append(
+            {
+                "id": b.uid(f"{board.key}.{first}.{text}"),
+                "rule": {
+                    "type": "CellIsRule",
+                    "operator": "isEqual",
+                    "values": [text],
+                    "style": {"textColor": colour, "bold": True},
+                },
+                "ranges": [
+                    f"{b.column(col)}{first + 1}:{b.column(col)}{last + 1}"
+                ],
+            }
+        )

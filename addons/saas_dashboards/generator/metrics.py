@@ -48,13 +48,13 @@ class Headline:
     def domain(self, *more) -> list:
         """Return the domain of the total rows of this KPI.
 
-        Only the newest definition of each period, and only the row without a
-        dimension, which is the total: a split must not be counted twice.
+        Only the newest definition of each period, and no split beside its total, or
+        the same thing would be counted twice.
         """
         return [
             ["kpi_id.code", "=", self.code],
             ["saas_is_current", "=", True],
-            ["dimension", "in", ["", False]],
+            ["saas_is_total", "=", True],
             *more,
         ]
 

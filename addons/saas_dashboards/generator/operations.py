@@ -2,7 +2,7 @@
 """The dashboard "SaaS Operations": queues, their age, and what is going on."""
 
 from . import builder as b
-from .layout import WIDTH, list_table, section
+from .layout import COLUMNS, colour_status, list_table, section
 from .metrics import EVENT, EXCEPTION, MODULE, VALUE
 
 PERIOD, PERSON = "Period", "Owner"
@@ -37,14 +37,15 @@ CARDS = (
     ("overdue", "Overdue", [OPEN, ["due_at", "<", "now"]], "overdue"),
     ("unassigned", "Without owner", [OPEN, ["owner_id", "=", False]], "unassigned"),
 )
-CARD_WIDTH, CARD_HEIGHT, GAP = 271, 96, 12
+CARD_WIDTH, CARD_HEIGHT, GAP = 271, 84, 12
+OFF_TARGET_ROWS = 12
 
 
 def build() -> b.Book:
     """Return the whole dashboard."""
     book = b.Book(FILTERS, CHAINS)
-    data = b.Sheet("data", "Data", [170, 110], 10, grid=True)
-    board = b.Sheet("dashboard", "Dashboard", [WIDTH // 8] * 8, 60)
+    data = b.Sheet("data", "Data", [170, 110, 110], 10, grid=True)
+    board = b.Sheet("dashboard", "Dashboard", COLUMNS, 60)
     book.sheets += [board, data]
     _add_scorecards(book, board, data)
     _add_charts(book, board)
@@ -68,9 +69,10 @@ def _add_scorecards(book, board, data):
         data.put(
             row,
             1,
-            f'=N(IFERROR(PIVOT.VALUE({pivot},"__count"),0))',
+            f'=IF(ISNUMBER(C{row + 1}),C{row + 1},0)',
             number_format="#,##0",
         )
+        data.put(row, 2, f'=IFERROR(PIVOT.VALUE({pivot},"__count"),"")')
         identifier = board.figure(
             f"operations.card.{key}",
             0,
@@ -171,6 +173,7 @@ def _add_tables(book, board):
             ["status", "in", ["warning", "critical"]],
         ],
         order=[("kpi_id", True), ("company_id", True)],
+        now=True,
     )
     heads = (
         ("kpi_id", "KPI", None),
@@ -185,4 +188,6 @@ def _add_tables(book, board):
     title = b.menu_link(
         "KPIs off target", f"{MODULE}.saas_kpi_value_menu_board"
     )
-    board.row_count = list_table(board, row + 1, off_target, title, heads, 10) + 1
+    row = list_table(board, row + 1, off_target, title, heads, OFF_TARGET_ROWS)
+    colour_status(board, 6, row - OFF_TARGET_ROWS, row - 1)
+    board.row_count = row + 1

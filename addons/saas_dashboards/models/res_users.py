@@ -56,7 +56,7 @@ class ResUsers(models.Model):
         return values.search(
             [
                 ("saas_is_latest", "=", True),
-                ("dimension", "in", ["", False]),
+                ("saas_is_total", "=", True),
                 ("kpi_id.active", "=", True),
             ],
             order="kpi_id, company_id",

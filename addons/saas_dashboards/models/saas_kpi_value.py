@@ -11,13 +11,15 @@ class SaasKpiValue(models.Model):
     """Which stored values count where, and how they read.
 
     Values of a KPI may not be picked at will: after a new definition two rows exist
-    for one period, and a stock such as MRR must not be added over dates. The three
+    for one period, and a stock such as MRR must not be added over dates. The
     search flags name the sets a figure may be built from:
 
     * *in force*: the newest definition of each period;
     * *month close*: of those, the last date of each month (stocks over months);
     * *current*: of those, the newest date (what is true now). It is taken over all
-      dimensions together, so a state nobody is in any more does not linger.
+      dimensions together, so a state nobody is in any more does not linger;
+    * *total*: the row without a dimension; where a KPI stores only a split, the rows of
+      the split, which add up to it (never for percentages).
     """
 
     _inherit = "saas.kpi.value"
@@ -39,6 +41,12 @@ class SaasKpiValue(models.Model):
         compute="_compute_saas_flags",
         search="_search_saas_is_latest",
         help="The newest value of its KPI and company.",
+    )
+    saas_is_total = fields.Boolean(
+        string="Total",
+        compute="_compute_saas_flags",
+        search="_search_saas_is_total",
+        help="Part of the total of its KPI; a split beside a total is not.",
     )
     saas_owner_id = fields.Many2one(related="kpi_id.saas_owner_id")
     saas_unit = fields.Selection(related="kpi_id.unit", string="Unit")
@@ -63,10 +71,8 @@ class SaasKpiValue(models.Model):
     # ------------------------------------------------------------ search flags
 
     def _compute_saas_flags(self):
-        for name, keys in self._saas_flag_partitions().items():
-            chosen = self.search(
-                [("id", "in", self.ids)] + [(name, "=", True)], order="id"
-            )
+        for name in (*self._saas_flag_partitions(), "saas_is_total"):
+            chosen = self.search([("id", "in", self.ids), (name, "=", True)])
             for value in self:
                 value[name] = value in chosen
 
@@ -103,6 +109,25 @@ class SaasKpiValue(models.Model):
             self._saas_flag_partitions()[name],
         )
         return Domain("id", "in", ranked)
+
+    def _search_saas_is_total(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        self.flush_model(STORED_KEYS)
+        self.env["saas.kpi"].flush_model(["unit"])
+        totals = SQL(
+            """(SELECT this.id FROM saas_kpi_value AS this
+                JOIN saas_kpi AS kpi ON kpi.id = this.kpi_id
+                WHERE COALESCE(this.dimension, '') = '' OR (
+                    kpi.unit != 'percent' AND NOT EXISTS (
+                        SELECT 1 FROM saas_kpi_value AS other
+                        WHERE other.kpi_id = this.kpi_id
+                          AND other.company_id = this.company_id
+                          AND other.date_start = this.date_start
+                          AND other.definition_version = this.definition_version
+                          AND COALESCE(other.dimension, '') = '')))"""
+        )
+        return Domain("id", "in", totals)
 
     # ------------------------------------------------------------------- texts
 
@@ -208,4 +233,10 @@ class SaasKpiValue(models.Model):
             ("dimension", "in", [self.dimension or "", self.dimension or False]),
         ]
         action["context"] = {"search_default_in_force": 1}
+        action["view_mode"] = "graph,list,pivot,form"
+        action["views"] = sorted(
+            action["views"], key=lambda view: ("graph", "list").index(view[1])
+            if view[1] in ("graph", "list")
+            else 2
+        )
         return action
