@@ -11,7 +11,6 @@ import json
 import os
 import secrets
 
-# The shell reads statement by statement: a line between blocks stays a line.
 _path = os.environ["SAAS_DEMO_ACCESS"]
 _secret = os.environ.get("SAAS_DEMO_PASSWORD") or secrets.token_urlsafe(9)
 _access = env["saas.demo"]._issue_access(_secret)  # noqa: F821 - the shell's

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from urllib.parse import parse_qs, urlsplit
 
-from .odoo_client import Odoo, ServerError
+from .odoo_client import Odoo, ServerError, wait_for
 from .report import StoryError
 from .world import Customer, World
 
@@ -26,6 +26,12 @@ WORKFLOW = (
     "saas_store_signed_pdf",
     "saas_notify_handover",
 )
+
+
+#: What the workflow writes into the event ledger, once each.
+EVENTS = ("subscription.created", "subscription.activated", "onboarding.started")
+#: Dated tasks and milestones of the demo company's onboarding template.
+TASKS, MILESTONES = 7, 2
 
 
 @dataclass(frozen=True)
@@ -220,3 +226,59 @@ def run_again(world: World, deal: Deal) -> None:
     world.report.true("signing twice is refused", answer.get("error"), str(answer))
     for method in WORKFLOW:
         admin.call("sale.order", method, [deal.order_id])
+
+
+def wait_for_document(world: World, order_id: int, patience: float = 120.0) -> None:
+    """Wait until the job has stored the signed PDF of an order.
+
+    :raise StoryError: it did not come in time
+    """
+    admin = world.as_("administrator")
+    stored = wait_for(
+        lambda: admin.row("sale.order", order_id, ["saas_signed_attachment_id"])[
+            "saas_signed_attachment_id"
+        ],
+        patience,
+    )
+    if not stored:
+        raise StoryError(
+            f"The signed PDF of order {order_id} was not made within {patience:.0f} s. "
+            "Look at the queue jobs and the exceptions; is wkhtmltopdf installed?"
+        )
+
+
+def events_of(world: World, deal: Deal) -> list[dict]:
+    """Return the ledger rows of order, subscription and project, in their order."""
+    domain = ["|", "|"]
+    for model, record in (
+        ("sale.order", deal.order_id),
+        ("saas.subscription", deal.subscription_id),
+        ("project.project", deal.project_id),
+    ):
+        domain += ["&", ("res_model", "=", model), ("res_id", "=", record)]
+    return world.as_("administrator").rows(
+        "saas.event", domain, ["name", "correlation_id"], order="id"
+    )
+
+
+def tasks_of(admin: Odoo, deal: Deal) -> list[dict]:
+    """Return the tasks of the onboarding project."""
+    return admin.rows(
+        "project.task",
+        [("project_id", "=", deal.project_id)],
+        ["name", "date_deadline", "user_ids"],
+        order="sequence, id",
+    )
+
+
+def people_told(admin: Odoo, deal: Deal) -> list[str]:
+    """Return the names of those who were notified of the hand-over."""
+    messages = admin.rows(
+        "mail.message",
+        [("model", "=", "sale.order"), ("res_id", "=", deal.order_id)]
+        + [("partner_ids", "!=", False)],
+        ["partner_ids"],
+    )
+    partners = sorted({p for message in messages for p in message["partner_ids"]})
+    rows = admin.rows("res.partner", [("id", "in", partners)], ["name"], order="name")
+    return [row["name"] for row in rows]

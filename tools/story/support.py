@@ -12,6 +12,9 @@ from .world import Customer, World
 
 ADDRESS = "support@northwind-cloud.example"
 CRON = "saas_helpdesk_sla.ir_cron_saas_sla_clock_process"
+POLICY = "Enterprise, at demo pace"
+#: What happens to a first response nobody gives, sorted.
+KINDS = ["breach", "step", "warning"]
 #: (customer index, subject, text, agent's answer or None)
 MAILS = (
     (
@@ -176,3 +179,29 @@ def run_cron(world: World, times: int = 1) -> None:
     for _run in range(times):
         admin.call("ir.cron", "method_direct_trigger", [admin.ref(CRON)])
         time.sleep(0.1)
+
+
+def ticket(admin: Odoo, ticket_id: int) -> dict:
+    """Return what the agent sees on a ticket."""
+    return admin.row(
+        "helpdesk.ticket",
+        ticket_id,
+        [
+            "number",
+            "name",
+            "commercial_partner_id",
+            "saas_support_tier_id",
+            "saas_policy_id",
+            "user_id",
+            "priority",
+        ],
+    )
+
+
+def answered(admin: Odoo, tickets: list[int]) -> int:
+    """Return how many tickets had their first response in time."""
+    return admin.count(
+        "saas.sla.clock",
+        [("ticket_id", "in", tickets), ("metric", "=", "first_response")]
+        + [("state", "=", "met")],
+    )

@@ -68,6 +68,7 @@ class Access:
 class World:
     """Everything a step needs.
 
+    :ivar origin: what the log is, for the reader
     :ivar month: first day of the month the log is moved into; None until the story
         knows whether an earlier run has chosen one
     """
@@ -77,6 +78,7 @@ class World:
     access: Access
     log: Path
     report: Report
+    origin: str = "access log"
     month: date | None = None
     today: date = field(default_factory=lambda: datetime.now(timezone.utc).date())
     sessions: dict[str, Odoo] = field(default_factory=dict)
