@@ -89,7 +89,7 @@ def from_variable(value: str) -> OdooSource:
     if series is None:
         raise OdooSourceError(
             f"ODOO_SRC is {given}, which holds no Odoo",
-            "set it to a checkout of Odoo 19 (the directory with odoo-bin), or unset it",
+            "set it to a checkout of Odoo 19 (with odoo-bin), or unset it",
         )
     _check_series(series, f"ODOO_SRC ({given})", "set ODOO_SRC to Odoo 19, or unset it")
     if not _has_addons(parent):

@@ -1,0 +1,250 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""Databases with their filestores: cached templates, and clones made in a second.
+
+Two layers of templates. A *base* has modules of Odoo and OCA only, is slow to make,
+and changes with the pinned requirements. A *suite* is a clone of it with the
+project's addons on top, and changes with their sources. Tests and the demo work on
+clones. A template's name ends in the key of what it holds.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tools import addons, paths, stamps, system
+from tools.environment import Environment
+from tools.errors import CommandError
+from tools.postgres import Cluster
+from tools.process import is_alive, raise_failure, run, tail
+from tools.progress import Step
+
+CLONE = re.compile(r"clone_\w+?_(\d+)\Z")
+KEPT_SUITES = 3
+KEPT_BASES = 8
+# Always there, so that servers can load queue_job and the languages tests need.
+ALWAYS = ("queue_job",)
+
+
+class Databases:
+    """The databases of one cluster.
+
+    :param Environment environment: the Odoo that makes them
+    :param Cluster cluster: a running cluster
+    """
+
+    def __init__(self, environment: Environment, cluster: Cluster) -> None:
+        self.environment = environment
+        self.cluster = cluster
+        self.data_dir = paths.LOCAL / "data" / cluster.name
+        self.config = environment.write_config(
+            f"{cluster.name}-tools.conf",
+            {
+                **cluster.odoo_options(),
+                "data_dir": self.data_dir,
+                "max_cron_threads": 0,
+                "log_level": "warn",
+            },
+        )
+
+    # Names
+
+    def names(self) -> list[str]:
+        """Return all databases of the cluster, oldest first."""
+        query = "SELECT datname FROM pg_database WHERE NOT datistemplate ORDER BY oid"
+        return self.cluster.sql(query).splitlines()
+
+    def exists(self, name: str) -> bool:
+        """Tell whether there is such a database."""
+        return name in self.names()
+
+    def filestore(self, name: str) -> Path:
+        """Where Odoo keeps a database's attachments."""
+        return self.data_dir / "filestore" / name
+
+    # Making and dropping
+
+    def clone(self, template: str, name: str) -> str:
+        """Copy a database with its filestore, replacing one of that name.
+
+        Attachments are written once and never changed, so links to the same files
+        serve as copies.
+
+        :return: the new name
+        """
+        self.drop(name)
+        self.cluster.sql(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        source = self.filestore(template)
+        if source.exists():
+            shutil.copytree(source, self.filestore(name), copy_function=_link_or_copy)
+        return name
+
+    def drop(self, name: str) -> None:
+        """Remove a database and its filestore, also while somebody is connected."""
+        self.cluster.sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        shutil.rmtree(self.filestore(name), ignore_errors=True)
+
+    def rename(self, name: str, new_name: str) -> None:
+        """Give a finished database its final name."""
+        self.drop(new_name)
+        self.cluster.sql(f'ALTER DATABASE "{name}" RENAME TO "{new_name}"')
+        if self.filestore(name).exists():
+            self.filestore(name).rename(self.filestore(new_name))
+
+    def modules(
+        self,
+        name: str,
+        *,
+        install: Iterable[str] = (),
+        update: Iterable[str] = (),
+        log: Path | None = None,
+        check: bool = True,
+    ) -> int:
+        """Install or upgrade modules, without demo data.
+
+        :param name: the database; Odoo creates it when it is not there
+        :param log: where to write the server's log, at level info
+        :param check: raise when it fails
+        :return: the server's exit status; an error in the log counts as one
+        """
+        log = log or paths.LOGS / f"modules-{name}.log"
+        arguments: list[str | Path] = ["-c", self.config, "-d", name, "--no-http"]
+        arguments += ["--stop-after-init", "--log-level=info"]
+        for option, names in (("-i", install), ("-u", update)):
+            if names:
+                arguments += [option, ",".join(names)]
+        status = run(
+            self.environment.odoo("server", *arguments),
+            what=f"Odoo on {name}",
+            log=log,
+            cwd=paths.ROOT,
+            env=self.cluster.environment(),
+            check=False,
+        )
+        # The server ends well when a module could not be loaded at all.
+        status = status or int("Some modules are not loaded" in tail(log, 40))
+        if status and check:
+            raise_failure(f"Odoo on {name}", status, log)
+        return status
+
+    def shell(self, name: str, script: str, log: Path | None = None) -> str:
+        """Run Python in `odoo shell` on a database.
+
+        :param script: code that finds `env`; nothing is committed unless it does
+        :return: what it printed
+        :raise CommandError: it raised
+        """
+        log = log or paths.LOGS / f"shell-{name}.log"
+        arguments = ["-c", self.config, "-d", name, "--no-http", "--log-level=error"]
+        ending = "\nprint('saas-shell-finished')\n"
+        guarded = f"exec(compile({script!r}, '<script>', 'exec')){ending}"
+        status = run(
+            self.environment.odoo("shell", *arguments),
+            what=f"Odoo shell on {name}",
+            log=log,
+            cwd=paths.ROOT,
+            env=self.cluster.environment(),
+            stdin=guarded,
+            check=False,
+        )
+        output, mark, _rest = log.read_text(errors="replace").partition(
+            "saas-shell-finished"
+        )
+        if status or not mark:
+            raise CommandError(f"a script on {name}", status or 1, log, tail(log))
+        return output
+
+    # Templates
+
+    def base(self, modules: Iterable[str]) -> str:
+        """Return a template with these modules of Odoo and OCA, made if needed.
+
+        :param modules: names; their order does not matter
+        """
+        wanted = sorted({*modules, *ALWAYS})
+        key = stamps.digest(self.environment.key, *wanted)
+        name = f"base_{key}"
+        with self._lock(name):
+            if not self.exists(name):
+                system.check_room(self.data_dir)
+                self._prune("base_", KEPT_BASES)
+                title = f"database template with {len(wanted)} modules of Odoo and OCA"
+                with Step(title, "up to 3 minutes, once"):
+                    self._make(name, None, wanted)
+        return name
+
+    def suite(self, names: Iterable[str]) -> str:
+        """Return a template with addons of the project on top of their base.
+
+        :param names: addons to install
+        """
+        wanted = sorted({own for name in names for own in addons.own_closure(name)})
+        base = self.base(addons.foreign_depends(wanted))
+        sources = stamps.addon_digests(paths.ADDONS / name for name in wanted)
+        key = stamps.digest(base, *(f"{n}={d}" for n, d in sorted(sources.items())))
+        name = f"suite_{key}"
+        with self._lock(name):
+            if not self.exists(name):
+                self._prune("suite_", KEPT_SUITES)
+                with Step(f"database template with {', '.join(wanted)}"):
+                    self._make(name, base, wanted)
+        return name
+
+    def _make(self, name: str, origin: str | None, modules: list[str]) -> None:
+        """Build under a passing name, so that a killed build is never used."""
+        draft = f"clone_draft_{name}_{os.getpid()}"
+        self.drop(draft)
+        try:
+            if origin:
+                self.clone(origin, draft)
+            self.modules(draft, install=modules, log=paths.LOGS / f"{name}.log")
+            self.rename(draft, name)
+        except BaseException:
+            self.drop(draft)
+            raise
+
+    def _prune(self, prefix: str, keep: int) -> None:
+        """Drop the oldest templates, leaving room for one more."""
+        found = [name for name in self.names() if name.startswith(prefix)]
+        for name in found[: max(0, len(found) - keep + 1)]:
+            self.drop(name)
+
+    def prune_clones(self) -> None:
+        """Drop clones whose makers are gone."""
+        for name in self.names():
+            found = CLONE.match(name)
+            if found and not is_alive(int(found[1])):
+                self.drop(name)
+
+    @contextmanager
+    def passing_clone(self, template: str, label: str) -> Iterator[str]:
+        """Lend a clone that is dropped afterwards.
+
+        :param label: letters for its name
+        """
+        name = self.clone(template, f"clone_{label}_{os.getpid()}")
+        try:
+            yield name
+        finally:
+            if not os.environ.get("KEEP"):
+                self.drop(name)
+
+    @contextmanager
+    def _lock(self, name: str) -> Iterator[None]:
+        """Let one process make a template while others wait for it."""
+        paths.ensure_local()
+        with open(paths.STATE / f"{self.cluster.name}-{name}.lock", "w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

@@ -1,0 +1,350 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""`make test`: five tiers, one table, one last line.
+
+A tier is a list of jobs; jobs of a tier run two at a time, each on databases of its
+own, and write to logs of their own. A tier that fails stops no other.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shlex
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools import addons, demo, environment, paths, postgres, server, system
+from tools.database import Databases
+from tools.errors import ToolError
+from tools.process import clean_environment, run, tail
+from tools.progress import Step, say, seconds
+
+TIERS = ("engines", "conformance", "addons", "install", "e2e")
+PARALLEL = 2
+NO_TESTS = 5
+COUNTS = re.compile(r"^(\d+) passed, (\d+) failed", re.MULTILINE)
+TESTS = paths.ROOT / "tests"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a job.
+
+    :param str name: the job
+    :param int passed: tests
+    :param int failed: tests; at least 1 when the job itself failed
+    :param float elapsed: seconds
+    :param str details: what to show of a failed one
+    """
+
+    name: str
+    passed: int
+    failed: int
+    elapsed: float
+    details: str = ""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Something to run that counts tests.
+
+    :param str name: unique in its tier
+    :param Callable work: returns (passed, failed, details)
+    """
+
+    name: str
+    work: Callable[[], tuple[int, int, str]]
+
+
+class Tests:
+    """The tiers of one run.
+
+    :param list arguments: pytest options from the command line, like `-k usage`
+    """
+
+    def __init__(self, arguments: list[str]) -> None:
+        self.arguments = arguments
+        self.environment = environment.ensure()
+        self._databases: Databases | None = None
+
+    @property
+    def databases(self) -> Databases:
+        """The databases of the test cluster, which is started on first use."""
+        if self._databases is None:
+            cluster = postgres.test_cluster().ensure()
+            self._databases = Databases(self.environment, cluster)
+            self._databases.prune_clones()
+        return self._databases
+
+    # Tiers
+
+    def engines(self) -> list[Job]:
+        """Engines, architecture and tooling: plain pytest, no database."""
+        apart = [f"--ignore={TESTS / name}" for name in ("e2e", "install")]
+        return [
+            Job("engines", lambda: self.pytest("engines", [TESTS, *apart], odoo=False))
+        ]
+
+    def conformance(self) -> list[Job]:
+        """The numeric cases against the engines."""
+        return [Job("conformance", self._conformance)]
+
+    def addons(self) -> list[Job]:
+        """The addons' own tests with HTTP and browser, one job per addon."""
+        system.ensure_browser()
+        rest = [name for name in addons.own_names() if name != addons.DEMO]
+        suite = self.databases.suite(rest)
+        jobs = []
+        for addon in sorted(addons.all_addons(), key=_size, reverse=True):
+            template = suite
+            if addon.name == addons.DEMO:
+                template = self.databases.suite([addons.DEMO])
+            jobs.append(self._addon_job(addon, template))
+        return jobs
+
+    def install(self) -> list[Job]:
+        """Each addon alone: installed, upgraded, uninstalled."""
+        return [self._install_job(addon.name) for addon in addons.all_addons()]
+
+    def e2e(self) -> list[Job]:
+        """The main job over HTTP against a started server."""
+        system.ensure_browser()
+        return [Job("e2e", self._e2e)]
+
+    # Jobs
+
+    def _conformance(self) -> tuple[int, int, str]:
+        files = sorted((TESTS / "cases").glob("*.yaml"))
+        if not files:
+            return 0, 1, "there are no case files in tests/cases"
+        log = paths.LOGS / "test-conformance.log"
+        status = run(
+            [self.environment.python, "-m", "tests.conformance", *files],
+            what="conformance",
+            log=log,
+            cwd=paths.ROOT,
+            check=False,
+        )
+        text = log.read_text(errors="replace")
+        found = COUNTS.findall(text)
+        if not found:
+            return 0, 1, f"{tail(log)}\n{log}"
+        passed, failed = map(int, found[-1])
+        wrong = [line for line in text.splitlines() if line.startswith("FAIL")]
+        details = "\n".join([*wrong[:20], str(log)]) if status else ""
+        return passed, max(failed, 1) if status else failed, details
+
+    def _addon_job(self, addon: Path, template: str) -> Job:
+        def work() -> tuple[int, int, str]:
+            with self.databases.passing_clone(template, addon.name) as name:
+                options = [f"--odoo-database={name}", "--odoo-http"]
+                options.append(f"--odoo-config={self.databases.config}")
+                return self.pytest(addon.name, [*options, addon], odoo=True)
+
+        return Job(addon.name, work)
+
+    def _install_job(self, module: str) -> Job:
+        def work() -> tuple[int, int, str]:
+            extra = {"SAAS_INSTALL_MODULE": module}
+            label = f"install-{module}"
+            return self.pytest(label, [TESTS / "install"], odoo=False, extra=extra)
+
+        return Job(module, work)
+
+    def _e2e(self) -> tuple[int, int, str]:
+        template = self.databases.suite(addons.own_names())
+        with self.databases.passing_clone(template, "e2e") as name:
+            with self.server_variables(name) as extra:
+                return self.pytest("e2e", [TESTS / "e2e"], odoo=False, extra=extra)
+
+    @contextmanager
+    def server_variables(self, database: str) -> Iterator[dict[str, str]]:
+        """Prepare a server that the end-to-end tests start, kill and start again.
+
+        :return: the variables tests/e2e reads
+        """
+        port = server.choose_port(first=8169)
+        config = server.write_server_config(
+            self.databases, database, name="e2e", port=port
+        )
+        access = paths.STATE / "e2e_access.json"
+        access.unlink(missing_ok=True)
+        secret = secrets.token_urlsafe(9)
+        demo.issue_access(self.databases, database, access, secret)
+        command = self.environment.odoo("server", "-c", config)
+        shell = self.environment.odoo("shell", "-c", config, "-d", database)
+        shell += ["--no-http", "--workers=0", "--log-level=error"]
+        try:
+            yield {
+                "SAAS_E2E_COMMAND": shlex.join(map(str, command)),
+                "SAAS_E2E_SHELL": shlex.join(map(str, shell)),
+                "SAAS_E2E_URL": f"http://127.0.0.1:{port}",
+                "SAAS_E2E_DATABASE": database,
+                "SAAS_E2E_ACCESS": str(access),
+            }
+        finally:
+            access.unlink(missing_ok=True)
+
+    def pytest(
+        self,
+        label: str,
+        arguments: list[str | Path],
+        *,
+        odoo: bool,
+        extra: dict[str, str] | None = None,
+    ) -> tuple[int, int, str]:
+        """Run pytest and count from its report file, not from its words.
+
+        :param label: names the log and the report
+        :param odoo: with pytest-odoo, which needs a database
+        :param extra: environment variables on top
+        """
+        report = paths.STATE / f"report-{label}.xml"
+        report.unlink(missing_ok=True)
+        log = paths.LOGS / f"test-{label}.log"
+        command: list[str | Path] = [self.environment.python, "-m", "pytest"]
+        command += ["-q", "-p", "tools.no_skips", "-p", "no:cacheprovider"]
+        command += [f"--junitxml={report}", f"--rootdir={paths.ROOT}"]
+        command += [] if odoo else ["-p", "no:odoo"]
+        env = self._test_environment() if self._databases else clean_environment()
+        env.update(extra or {})
+        command += [*arguments, *self.arguments]
+        status = run(command, what=label, log=log, cwd=paths.ROOT, env=env, check=False)
+        return self._count(report, status, log)
+
+    def _test_environment(self) -> dict[str, str]:
+        return self.databases.cluster.environment()
+
+    def _count(self, report: Path, status: int, log: Path) -> tuple[int, int, str]:
+        if status == NO_TESTS:
+            # A selection need not hit every addon; no selection must.
+            return (0, 0, "") if self.arguments else (0, 1, f"no tests found, {log}")
+        passed, failed = count_report(report)
+        if status and not failed:
+            failed = 1
+        return passed, failed, f"{failures_of(log)}\n{log}" if status else ""
+
+
+def _size(addon: Path) -> int:
+    return sum(path.stat().st_size for path in addon.glob("tests/**/*.py"))
+
+
+def count_report(report: Path) -> tuple[int, int]:
+    """Count passed and failed tests in a JUnit file."""
+    try:
+        root = ElementTree.parse(report).getroot()
+    except (OSError, ElementTree.ParseError):
+        return 0, 0
+    passed = failed = 0
+    for case in root.iter("testcase"):
+        bad = any(child.tag in ("failure", "error") for child in case)
+        passed, failed = passed + (not bad), failed + bad
+    return passed, failed
+
+
+def failures_of(log: Path) -> str:
+    """Return pytest's lines about what failed, else the end of the log."""
+    lines = log.read_text(errors="replace").splitlines()
+    found = [line for line in lines if line.startswith(("FAILED ", "ERROR "))]
+    return "\n".join(found[:40]) or tail(log)
+
+
+def run_job(job: Job) -> Result:
+    """Run a job; trouble of its own counts as one failed test."""
+    start = time.monotonic()
+    try:
+        passed, failed, details = job.work()
+    except ToolError as error:
+        passed, failed, details = 0, 1, str(error)
+    return Result(job.name, passed, failed, time.monotonic() - start, details)
+
+
+def run_tier(name: str, prepare: Callable[[], list[Job]]) -> list[Result]:
+    """Run the jobs of a tier, two at a time."""
+    start = time.monotonic()
+    try:
+        jobs = prepare()
+    except ToolError as error:
+        spent = time.monotonic() - start
+        return [Result(name, 0, 1, spent, str(error))]
+    with Step(f"{name}: {', '.join(job.name for job in jobs)}"):
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            results = list(pool.map(run_job, jobs))
+    for result in results:
+        if result.failed:
+            say(f"\n--- {name} / {result.name}\n{result.details}\n")
+    return results
+
+
+def table(rows: list[tuple[str, int, int, float]]) -> str:
+    """Lay the results out.
+
+    :param rows: name, passed, failed, seconds
+    """
+    lines = [f"  {'':24} {'passed':>7} {'failed':>7}  time"]
+    for name, passed, failed, elapsed in rows:
+        lines.append(f"  {name:24} {passed:7} {failed:7}  {seconds(elapsed)}")
+    return "\n".join(lines)
+
+
+def summary(
+    tiers: dict[str, tuple[list[Result], float]],
+) -> tuple[str, int]:
+    """Write the table of all tiers and the closing line.
+
+    :param tiers: results and seconds by tier
+    :return: the text, and the number of failed tests
+    """
+    rows = []
+    for name, (results, elapsed) in tiers.items():
+        passed = sum(result.passed for result in results)
+        failed = sum(result.failed for result in results)
+        rows.append((name, passed, failed, elapsed))
+        if len(results) > 1:
+            rows += [
+                (f"  {result.name}", result.passed, result.failed, result.elapsed)
+                for result in results
+            ]
+    everything = [result for results, _ in tiers.values() for result in results]
+    passed = sum(result.passed for result in everything)
+    failed = sum(result.failed for result in everything)
+    return f"\n{table(rows)}\n\n{passed} passed, {failed} failed", failed
+
+
+def check_tiers(wanted: list[str]) -> list[str]:
+    """Return the tiers to run, in their order.
+
+    :raise ToolError: one does not exist
+    """
+    unknown = sorted(set(wanted) - set(TIERS))
+    if unknown:
+        raise ToolError(
+            f"there is no tier {', '.join(unknown)}", f"choose from {', '.join(TIERS)}"
+        )
+    return [name for name in TIERS if not wanted or name in wanted]
+
+
+def test(wanted: list[str], arguments: list[str]) -> int:
+    """Run the tests.
+
+    :param wanted: names of tiers, all when empty
+    :param arguments: options for pytest
+    :return: exit status, 1 when anything failed
+    """
+    os.environ.setdefault("PYTHONDONTWRITEBYTECODE", "1")
+    chosen = check_tiers(wanted)
+    tests = Tests(arguments)
+    done = {}
+    for name in chosen:
+        start = time.monotonic()
+        results = run_tier(name, getattr(tests, name))
+        done[name] = (results, time.monotonic() - start)
+    text, failed = summary(done)
+    say(text)
+    return 1 if failed else 0
