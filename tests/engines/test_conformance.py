@@ -1,0 +1,150 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""The published cases, and the runner's manners with broken ones."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ..conformance.runner import Outcome, main, run_file
+
+ROOT = Path(__file__).resolve().parents[2]
+CASES = sorted((ROOT / "tests" / "cases").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_published_cases_pass(path: Path) -> None:
+    outcomes = list(run_file(path))
+    assert len(outcomes) > 50
+    assert [outcome.line for outcome in outcomes if outcome.problem] == []
+
+
+def run(tmp_path: Path, text: str) -> list[Outcome]:
+    path = tmp_path / "cases.yaml"
+    path.write_text(text, encoding="utf-8")
+    return list(run_file(path))
+
+
+GRADUATED = """
+cases:
+- id: A-1
+  kind: graduated
+  input:
+    tiers:
+    - {up_to: 10, unit: 0.1, flat: 0}
+    - {up_to: null, unit: 0.05}
+  rows:
+"""
+
+
+def test_numbers_without_quotes_are_exact(tmp_path: Path) -> None:
+    outcomes = run(tmp_path, GRADUATED + "  - {usage: 3, amount: 0.30}\n")
+    assert [outcome.line for outcome in outcomes] == ["PASS A-1"]
+
+
+def test_a_wrong_figure_fails_with_got_and_wanted(tmp_path: Path) -> None:
+    rows = "  - {usage: 3, amount: 0.3}\n  - {usage: 3, amount: 0.3000001}\n"
+    lines = [outcome.line for outcome in run(tmp_path, GRADUATED + rows)]
+    assert lines == ["PASS A-1/1", "FAIL A-1/2 got 0.3 wanted 0.3000001"]
+
+
+@pytest.mark.parametrize(
+    "row, word",
+    [
+        ("{usage: -1, amount: 0}", "QuantityError"),
+        ("{usage: many, amount: 0}", "not a number"),
+        ("{usage: NaN, amount: 0}", "not a number"),
+        ("{amount: 0}", "lacks usage"),
+        ("{usage: 1}", "lacks amount"),
+        ("{usage: 1, amount: 0, tiers: [{up_to: 5, unit: 1}]}", "TierError"),
+        ("{usage: 1, amount: 0, tiers: 5}", "error"),
+        ("nonsense", "not a mapping"),
+    ],
+)
+def test_a_bad_row_is_one_failed_line(tmp_path: Path, row: str, word: str) -> None:
+    good = "  - {usage: 3, amount: 0.3}\n"
+    outcomes = run(tmp_path, GRADUATED + f"  - {row}\n" + good)
+    assert [bool(outcome.problem) for outcome in outcomes] == [True, False]
+    assert word in outcomes[0].line
+    assert "\n" not in outcomes[0].line
+
+
+def test_unknown_kind_is_named(tmp_path: Path) -> None:
+    text = "cases:\n- {id: X, kind: magic, rows: [{a: 1}]}\n- {id: Y}\n- 5\n"
+    lines = [outcome.line for outcome in run(tmp_path, text)]
+    assert lines[0] == "FAIL X unknown kind: magic"
+    assert lines[1].startswith("FAIL Y unknown kind")
+    assert lines[2].startswith("FAIL case-3")
+
+
+@pytest.mark.parametrize("text", ["", "5", "cases: 5", "cases: [", "\x00"])
+def test_a_broken_file_is_one_failed_line(tmp_path: Path, text: str) -> None:
+    outcomes = run(tmp_path, text)
+    assert len(outcomes) == 1 and outcomes[0].problem
+
+
+SLA = """
+calendars:
+  split:
+    tz: Europe/Berlin
+    hours:
+      mon: [[08:00, 13:00], [14:00, 18:00]]
+      tue: [[8:00, 24:00]]
+    holidays: [2026-03-03]
+cases:
+- id: S-1
+  kind: deadline
+  calendar: split
+  start: 2026-03-02T12:30:00+01:00
+  target_minutes: 60
+  pauses: []
+  expected: 2026-03-02 13:30:00
+  escalation: {offset_minutes: -60, expected: '2026-03-02T11:30:00Z'}
+- id: S-2
+  kind: deadline
+  calendar: split
+  start: 2026-03-02T12:30:00+01:00
+  target_minutes: 60
+  boundary: whenever
+  expected: 2026-03-02 13:30:00
+- id: S-3
+  kind: deadline
+  calendar: none
+  start: 2026-03-02T12:30:00+01:00
+  target_minutes: 60
+  expected: 2026-03-02 13:30:00
+"""
+
+
+def test_sla_options(tmp_path: Path) -> None:
+    lines = [outcome.line for outcome in run(tmp_path, SLA)]
+    assert lines[0] == "PASS S-1"
+    assert "unknown boundary: whenever" in lines[1]
+    assert "no calendar: none" in lines[2]
+
+
+def test_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("cases: [{id: X, kind: magic}]", encoding="utf-8")
+    assert main([str(CASES[0])]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].endswith(" passed, 0 failed")
+    assert main([str(CASES[0]), str(bad)]) == 1
+    assert capsys.readouterr().out.splitlines()[-1].endswith(" passed, 1 failed")
+    assert main([]) == 2
+
+
+def test_command_line_needs_no_odoo() -> None:
+    code = (
+        "import sys; sys.modules['odoo'] = None;"
+        "from tests.conformance.runner import main;"
+        f"sys.exit(main([{str(CASES[0])!r}]))"
+    )
+    result = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
