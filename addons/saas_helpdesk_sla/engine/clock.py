@@ -201,6 +201,34 @@ def evaluate(
     :raise EventLogError: see :func:`ordered`
     :raise HorizonError: the target cannot be reached within the horizon
     """
+    states = evaluate_rounds(metric, events, policies, at)
+    if not states:
+        return ClockState(metric, IDLE)
+    missed = sum(state.breached_at is not None for state in states)
+    worst = max(state.elapsed for state in states)
+    return replace(
+        states[-1], rounds=len(states), missed_rounds=missed, worst_elapsed=worst
+    )
+
+
+def evaluate_rounds(
+    metric: str,
+    events: Iterable[TicketEvent],
+    policies: Sequence[PolicySpan],
+    at: datetime,
+) -> list[ClockState]:
+    """Compute every round of one clock, for callers that keep a result per round.
+
+    :param metric: one of :data:`METRICS`
+    :param events: the ticket's log; events after ``at`` are ignored
+    :param policies: see :func:`evaluate`
+    :param at: aware datetime to judge at
+    :return: one state per round in order, empty before the first one; the figures over
+        all rounds are left at zero
+    :raise TargetError: unknown metric or no policies
+    :raise EventLogError: see :func:`ordered`
+    :raise HorizonError: the target cannot be reached within the horizon
+    """
     if metric not in METRICS:
         raise TargetError(f"unknown metric: {metric}")
     if not policies:
@@ -209,14 +237,7 @@ def evaluate(
     log = [event for event in ordered(events) if event.at <= now]
     rounds = find_rounds(metric, log) if log else []
     spans = sorted(policies, key=lambda span: utc(span.since))
-    states = [_judge(metric, one, spans, now) for one in rounds]
-    if not states:
-        return ClockState(metric, IDLE)
-    missed = sum(state.breached_at is not None for state in states)
-    worst = max(state.elapsed for state in states)
-    return replace(
-        states[-1], rounds=len(states), missed_rounds=missed, worst_elapsed=worst
-    )
+    return [_judge(metric, one, spans, now) for one in rounds]
 
 
 def find_rounds(metric: str, log: Sequence[TicketEvent]) -> list[Round]:

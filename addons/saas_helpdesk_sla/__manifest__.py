@@ -1,0 +1,40 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+{
+    "name": "SaaS Helpdesk SLA",
+    "summary": "Contract SLAs on tickets: clocks, policies, escalation, routing",
+    "version": "19.0.1.0.0",
+    "development_status": "Beta",
+    "category": "SaaS Operations",
+    "website": (
+        "https://github.com/saas-operations-suite/saas-operations-suite"
+    ),
+    "author": "SaaS Operations Suite contributors",
+    "license": "AGPL-3",
+    "application": True,
+    "depends": ["saas_core", "base_automation", "helpdesk_mgmt", "resource"],
+    "data": [
+        "security/saas_helpdesk_sla_groups.xml",
+        "security/ir.model.access.csv",
+        "security/helpdesk_mgmt_access.xml",
+        "security/saas_helpdesk_sla_rules.xml",
+        "data/saas_kpi_data.xml",
+        "data/saas_sla_policy_data.xml",
+        "data/ir_cron_data.xml",
+        "data/base_automation_data.xml",
+        "report/saas_sla_result_views.xml",
+        "views/saas_sla_clock_views.xml",
+        "views/saas_sla_event_views.xml",
+        "views/saas_sla_escalation_log_views.xml",
+        "views/saas_sla_policy_views.xml",
+        "views/helpdesk_ticket_views.xml",
+        "views/helpdesk_ticket_stage_views.xml",
+        "views/helpdesk_ticket_team_views.xml",
+        "views/portal_templates.xml",
+        "views/saas_helpdesk_sla_menus.xml",
+    ],
+    "assets": {
+        "web.assets_tests": ["saas_helpdesk_sla/static/tests/tours/*.js"],
+    },
+    "post_init_hook": "post_init_hook",
+    "uninstall_hook": "uninstall_hook",
+}
