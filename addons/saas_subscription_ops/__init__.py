@@ -1,0 +1,5 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from . import engine
+from . import models
+from . import controllers
+from .hooks import uninstall_hook

@@ -1,0 +1,36 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""Errors of the subscription module, all shown to a person."""
+
+from odoo.exceptions import UserError, ValidationError
+
+
+class SubscriptionError(UserError):
+    """Base of everything this module refuses."""
+
+
+class TransitionError(SubscriptionError):
+    """The state chart does not know this step."""
+
+
+class QuoteError(SubscriptionError):
+    """The quotation can't become a valid subscription."""
+
+
+class OnboardingError(SubscriptionError):
+    """The onboarding project can't be made from its template."""
+
+
+class DocumentError(SubscriptionError):
+    """The signed document could not be produced."""
+
+
+class BillingError(SubscriptionError):
+    """A charge can't be proposed, booked or invoiced."""
+
+
+class PreviewChangedError(BillingError):
+    """What is due now differs from what was approved."""
+
+
+class LedgerError(ValidationError):
+    """Somebody tries to change what was booked or billed."""

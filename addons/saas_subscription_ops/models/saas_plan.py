@@ -1,0 +1,194 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from fractions import Fraction
+
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+
+MONTHS_PER_UNIT = {
+    "day": Fraction(12, 365),
+    "week": Fraction(84, 365),
+    "month": Fraction(1),
+    "quarter": Fraction(3),
+    "year": Fraction(12),
+}
+
+
+class SaasPlan(models.Model):
+    """The commercial calendar a subscription follows.
+
+    A plan says how often, when and how much of a period is charged; prices stay on
+    the products and price lists. Subscriptions copy what they need on creation, so a
+    later change of the plan never rewrites a running contract's dates.
+    """
+
+    _name = "saas.plan"
+    _description = "Subscription Plan"
+    _inherit = ["mail.thread"]
+    _order = "sequence, name, id"
+    _check_company_auto = True
+
+    name = fields.Char(required=True, translate=True, tracking=True)
+    code = fields.Char(help="Short reference used in reports and imports.")
+    active = fields.Boolean(default=True)
+    sequence = fields.Integer(default=10)
+    company_id = fields.Many2one(
+        "res.company",
+        default=lambda self: self.env.company,
+        index=True,
+        help="Leave empty to share the plan between all companies.",
+    )
+    description = fields.Html(translate=True)
+    recurrence_unit = fields.Selection(
+        [
+            ("day", "Days"),
+            ("week", "Weeks"),
+            ("month", "Months"),
+            ("quarter", "Quarters"),
+            ("year", "Years"),
+        ],
+        default="month",
+        required=True,
+        tracking=True,
+    )
+    recurrence_count = fields.Integer(
+        string="Every",
+        default=1,
+        required=True,
+        tracking=True,
+        help="One billing period lasts this many units, for example every 3 months.",
+    )
+    timing = fields.Selection(
+        [("advance", "In advance"), ("arrears", "In arrears")],
+        default="advance",
+        required=True,
+        tracking=True,
+        help="Recurring lines are charged at the start (in advance) or after the end "
+        "(in arrears) of each period. Usage is always charged in arrears.",
+    )
+    alignment = fields.Selection(
+        [("anniversary", "Anniversary of the start"), ("calendar", "Calendar")],
+        default="anniversary",
+        required=True,
+        tracking=True,
+        help="Calendar: periods start on the first day of the week, month, quarter "
+        "or year, and the first period is shortened by the proration policy.",
+    )
+    term_months = fields.Integer(
+        string="Term (months)",
+        default=12,
+        tracking=True,
+        help="Length of the contract term. 0: open ended.",
+    )
+    notice_days = fields.Integer(
+        string="Notice (days)",
+        default=30,
+        help="Days before the term end by which a cancellation must be announced.",
+    )
+    auto_renew = fields.Boolean(
+        default=True,
+        tracking=True,
+        help="At the term end a new term of the same length starts; otherwise the "
+        "subscription expires.",
+    )
+    trial_days = fields.Integer(
+        string="Trial (days)",
+        default=0,
+        help="Days from the start without recurring charges.",
+    )
+    proration_policy = fields.Selection(
+        [
+            ("day", "By actual days"),
+            ("30_day", "By days of a 30-day month"),
+            ("second", "By seconds"),
+            ("none", "No proration: a started period is charged in full"),
+        ],
+        default="day",
+        required=True,
+        tracking=True,
+    )
+    invoicing_policy = fields.Selection(
+        [
+            ("subscription", "One invoice per subscription"),
+            ("account", "One invoice per bill-to address"),
+        ],
+        default="subscription",
+        required=True,
+        tracking=True,
+        help="One invoice per bill-to address: subscriptions of the same run with the "
+        "same bill-to address, currency and company share an invoice.",
+    )
+    onboarding_template_id = fields.Many2one(
+        "project.project",
+        domain="[('is_template', '=', True)]",
+        check_company=True,
+        index="btree_not_null",
+        help="Used when no product of the order brings a template of its own.",
+    )
+    support_tier_id = fields.Many2one(
+        "saas.support.tier",
+        index="btree_not_null",
+        help="Given to the account when a subscription of this plan is activated.",
+    )
+    product_ids = fields.One2many("product.template", "saas_plan_id")
+    subscription_ids = fields.One2many("saas.subscription", "plan_id")
+    subscription_count = fields.Integer(compute="_compute_subscription_count")
+
+    _code_company_uniq = models.UniqueIndex(
+        "(code, company_id) WHERE code IS NOT NULL",
+        "Another plan of this company already uses this code.",
+    )
+    _recurrence_count_positive = models.Constraint(
+        "CHECK (recurrence_count > 0)",
+        "A billing period lasts at least one unit: set 'Every' to 1 or more.",
+    )
+    _days_not_negative = models.Constraint(
+        "CHECK (term_months >= 0 AND notice_days >= 0 AND trial_days >= 0)",
+        "Term, notice and trial can't be negative.",
+    )
+
+    @api.depends("subscription_ids")
+    def _compute_subscription_count(self):
+        counts = dict(
+            self.env["saas.subscription"]._read_group(
+                [("plan_id", "in", self.ids)], ["plan_id"], ["__count"]
+            )
+        )
+        for plan in self:
+            plan.subscription_count = counts.get(plan, 0)
+
+    @api.constrains("term_months", "notice_days")
+    def _check_notice_within_term(self):
+        for plan in self:
+            if plan.term_months and plan.notice_days > plan.term_months * 28:
+                raise ValidationError(
+                    self.env._(
+                        "Plan %(plan)s: a notice of %(days)s days does not fit into a "
+                        "term of %(months)s months. Shorten the notice or lengthen "
+                        "the term.",
+                        plan=plan.name,
+                        days=plan.notice_days,
+                        months=plan.term_months,
+                    )
+                )
+
+    def action_view_subscriptions(self) -> dict:
+        """Open the subscriptions of this plan.
+
+        :return: window action
+        """
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "saas_subscription_ops.saas_subscription_action"
+        )
+        action["domain"] = [("plan_id", "=", self.id)]
+        action["context"] = {"default_plan_id": self.id}
+        return action
+
+    def _get_months_per_period(self) -> Fraction:
+        """Return the length of one billing period in months.
+
+        :return: exact fraction; a day counts 12/365 and a week 84/365 of a month, so
+            that 365 days are a year of 12 months in every unit
+        """
+        self.ensure_one()
+        return MONTHS_PER_UNIT[self.recurrence_unit] * self.recurrence_count

@@ -1,0 +1,321 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""The border between subscription records and the billing engine."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+
+from odoo import models
+from odoo.tools.misc import format_date, formatLang
+
+from ..engine.errors import EngineError
+from ..engine.money import round_decimals
+from ..engine.period import Recurrence, aligned_anchor, next_grid_date
+from ..engine.proposal import (
+    BookedCharge,
+    LineTerms,
+    PlanTerms,
+    ProposedCharge,
+    difference,
+    propose,
+)
+from ..exceptions import BillingError
+
+QUANTITY_DECIMALS = 6
+
+
+def to_decimal(number: float, decimals: int | None = None) -> Decimal:
+    """Convert a stored number to an exact decimal.
+
+    :param float number: value read from a field with known digits
+    :param int decimals: places to round to; default the shortest exact text
+    :return: Decimal, never a binary expansion
+    """
+    exact = Decimal(repr(float(number)))
+    return exact if decimals is None else round_decimals(exact, decimals)
+
+
+class SaasSubscription(models.Model):
+    _inherit = "saas.subscription"
+
+    # ------------------------------------------------------------------
+    # Proposed
+    # ------------------------------------------------------------------
+    def _get_proposed_charges(self, date_cutoff: date) -> list[ProposedCharge]:
+        """Return everything that is due up to a cut-off, since the beginning.
+
+        Extend it to add charges of another source, for example rated usage: call
+        ``super()`` and append rows with their own deterministic ``ref``.
+
+        :param date date_cutoff: exclusive; advance charges whose service starts before
+            it and arrears charges whose service ends on or before it
+        :return: engine rows, amounts rounded to the subscription currency
+        :raise BillingError: terms the engine refuses
+        """
+        self.ensure_one()
+        if self.state == "draft":
+            return []
+        try:
+            return propose(
+                self._get_plan_terms(), self._get_line_terms(), date_cutoff
+            )
+        except EngineError as error:
+            raise BillingError(
+                self.env._(
+                    "%(name)s can't be priced: %(reason)s. Correct its plan or lines "
+                    "and compute again.",
+                    name=self.name,
+                    reason=error,
+                )
+            ) from error
+
+    def _get_plan_terms(self) -> PlanTerms:
+        self.ensure_one()
+        plan = self.plan_id
+        return PlanTerms(
+            anchor=self.anchor_date,
+            recurrence=Recurrence(plan.recurrence_unit, plan.recurrence_count),
+            alignment=plan.alignment,
+            proration=plan.proration_policy,
+            rounding=to_decimal(self.currency_id.rounding),
+            tz=self.tz,
+            start=self.trial_end or self.date_start,
+        )
+
+    def _get_line_terms(self) -> list[LineTerms]:
+        return [
+            LineTerms(
+                line_id=line.id,
+                quantity=to_decimal(line.quantity),
+                price_unit=to_decimal(line.price_unit),
+                date_start=line.date_start,
+                date_end=self._get_line_end(line),
+                kind=line.kind,
+                timing=line.timing,
+                discount=to_decimal(line.discount),
+                description=line.name,
+            )
+            for line in self.line_ids
+            if line.kind in ("recurring", "one_time")
+        ]
+
+    def _get_line_end(self, line) -> date | None:
+        """Return the first day a line is not served, also by its subscription."""
+        ends = [end for end in (line.date_end, self.date_end) if end]
+        return min(ends) if ends else None
+
+    # ------------------------------------------------------------------
+    # Minus booked
+    # ------------------------------------------------------------------
+    def _get_unbooked_charges(self, date_cutoff: date) -> list[ProposedCharge]:
+        """Return what has to be booked so that the ledger equals what is due.
+
+        :param date date_cutoff: exclusive, see ``_get_proposed_charges``
+        :return: new charges and adjustments; nothing when all is booked
+        :raise BillingError: terms the engine refuses
+        """
+        self.ensure_one()
+        proposed = [
+            # The ledger stores this many places: a finer proposal would look changed
+            # for ever.
+            replace(
+                charge, quantity=round_decimals(charge.quantity, QUANTITY_DECIMALS)
+            )
+            for charge in self._get_proposed_charges(date_cutoff)
+        ]
+        try:
+            return difference(proposed, self._get_booked_charges(), date_cutoff)
+        except EngineError as error:
+            raise BillingError(
+                self.env._(
+                    "%(name)s: the charges due don't fit the ledger: %(reason)s.",
+                    name=self.name,
+                    reason=error,
+                )
+            ) from error
+
+    def _get_booked_charges(self) -> list[BookedCharge]:
+        self.ensure_one()
+        decimals = self.currency_id.decimal_places
+        # sudo: the difference must see the whole ledger, whoever computes it
+        return [
+            BookedCharge(
+                ref=charge.ref,
+                amount=to_decimal(charge.amount, decimals),
+                quantity=to_decimal(charge.quantity, QUANTITY_DECIMALS),
+                revision=charge.revision,
+                service_start=charge.service_start,
+                service_end=charge.service_end,
+                kind=charge.base_kind or charge.kind,
+                line_id=charge.line_id.id or None,
+                timing=charge.timing or "advance",
+                description=charge.name,
+            )
+            for charge in self.sudo().charge_ids
+        ]
+
+    # ------------------------------------------------------------------
+    # In words and values
+    # ------------------------------------------------------------------
+    def _get_charge_product(self, charge: ProposedCharge):
+        """Return the product a charge is invoiced with.
+
+        :param ProposedCharge charge: engine row
+        :return: ``product.product``
+        """
+        self.ensure_one()
+        line = self.env["saas.subscription.line"].browse(charge.line_id or [])
+        return line.product_id
+
+    def _get_charge_label(self, charge: ProposedCharge) -> str:
+        """Describe a charge for the customer: what, when, how much of it, and why.
+
+        :param ProposedCharge charge: engine row
+        :return: text of the invoice line, in the language of the environment
+        """
+        self.ensure_one()
+        parts = [charge.description or self.plan_id.name]
+        parts.append(self._get_period_label(charge))
+        quantity = self._get_quantity_label(charge)
+        if quantity:
+            parts.append(quantity)
+        proration = self._get_proration_label(charge)
+        if proration:
+            parts.append(proration)
+        return "\n".join(parts)
+
+    def _get_period_label(self, charge: ProposedCharge) -> str:
+        if charge.kind == "one_time":
+            return self.env._(
+                "%(subscription)s, on %(day)s",
+                subscription=self.name,
+                day=format_date(self.env, charge.service_start),
+            )
+        return self.env._(
+            "%(subscription)s, %(start)s to %(end)s",
+            subscription=self.name,
+            start=format_date(self.env, charge.service_start),
+            end=format_date(self.env, charge.service_end - timedelta(days=1)),
+        )
+
+    def _get_quantity_label(self, charge: ProposedCharge) -> str:
+        if charge.kind not in ("recurring", "one_time"):
+            return ""
+        return self.env._(
+            "%(quantity)s × %(price)s",
+            quantity=format(charge.quantity.normalize(), "f"),
+            price=formatLang(
+                self.env, float(charge.price_unit), currency_obj=self.currency_id
+            ),
+        )
+
+    def _get_proration_label(self, charge: ProposedCharge) -> str:
+        if charge.kind == "adjustment":
+            return self._get_adjustment_label(charge)
+        if charge.kind != "recurring":
+            return ""
+        start, end = self._get_full_period(charge)
+        served = (charge.service_end - charge.service_start).days
+        whole = (end - start).days
+        if served == whole or self.plan_id.proration_policy == "none":
+            return ""
+        return self.env._(
+            "Prorated: %(served)s of %(whole)s days", served=served, whole=whole
+        )
+
+    def _get_adjustment_label(self, charge: ProposedCharge) -> str:
+        return self.env._(
+            "Correction: %(before)s was charged, %(after)s is due",
+            before=self._format_money(charge.details.get("amount_before", 0)),
+            after=self._format_money(charge.details.get("amount_after", 0)),
+        )
+
+    def _format_money(self, amount) -> str:
+        return formatLang(self.env, float(amount), currency_obj=self.currency_id)
+
+    def _get_full_period(self, charge: ProposedCharge) -> tuple[date, date]:
+        """Return the whole plan period a recurring charge lies in."""
+        # The reference ends with the start of the plan period.
+        start = date.fromisoformat(charge.ref.rsplit(":", 1)[1])
+        terms = self._get_plan_terms()
+        anchor = aligned_anchor(
+            terms.anchor, terms.recurrence.unit, terms.alignment
+        )
+        return start, next_grid_date(anchor, start, terms.recurrence)
+
+    def _prepare_charge_vals(self, charge: ProposedCharge) -> dict:
+        """Prepare a ledger row without the invoice it is shown on.
+
+        :param ProposedCharge charge: engine row
+        :return: values of ``saas.charge``
+        """
+        self.ensure_one()
+        base = charge.kind
+        if charge.kind == "adjustment":
+            base = charge.details.get("adjusts", "recurring")
+        return {
+            "name": charge.description or self.plan_id.name,
+            "subscription_id": self.id,
+            "line_id": charge.line_id or False,
+            "product_id": self._get_charge_product(charge).id,
+            "plan_id": self.plan_id.id,
+            "partner_id": self.commercial_partner_id.id,
+            "company_id": self.company_id.id,
+            "currency_id": self.currency_id.id,
+            "kind": charge.kind,
+            "base_kind": base if base in ("recurring", "one_time", "usage") else False,
+            "timing": charge.timing,
+            "ref": charge.ref,
+            "revision": charge.revision,
+            "service_start": charge.service_start,
+            "service_end": charge.service_end,
+            "quantity": float(charge.quantity),
+            "price_unit": float(charge.price_unit),
+            "amount": float(charge.amount),
+            "details": _to_json(charge.details),
+        }
+
+    def _prepare_invoice_line_vals(self, charge: ProposedCharge, sign: int) -> dict:
+        """Prepare the invoice line of a charge.
+
+        The natural form, quantity times price less discount, is used where it gives
+        the charge's amount to the cent; a prorated one shows one unit of the amount
+        and says the rest in words.
+
+        :param ProposedCharge charge: engine row
+        :param int sign: 1 on an invoice, -1 on a credit note
+        :return: values of ``account.move.line`` without the move
+        """
+        self.ensure_one()
+        line = self.env["saas.subscription.line"].browse(charge.line_id or [])
+        amount = float(charge.amount) * sign
+        vals = {
+            "product_id": self._get_charge_product(charge).id,
+            "name": self._get_charge_label(charge),
+            "quantity": 1.0,
+            "price_unit": amount,
+            "start_date": charge.service_start,
+            # OCA start/end dates include the last day.
+            "end_date": charge.service_end - timedelta(days=1),
+        }
+        if charge.kind in ("recurring", "one_time") and line and sign > 0:
+            gross = line.quantity * line.price_unit * (1 - line.discount / 100)
+            if not self.currency_id.compare_amounts(gross, amount):
+                vals.update(
+                    quantity=line.quantity,
+                    price_unit=line.price_unit,
+                    discount=line.discount,
+                    product_uom_id=line.product_uom_id.id,
+                )
+        return vals
+
+
+def _to_json(details) -> dict:
+    """Make engine details storable: exact numbers and dates become text."""
+    if isinstance(details, (Decimal, date)):
+        return str(details)
+    if hasattr(details, "items"):
+        return {str(key): _to_json(value) for key, value in details.items()}
+    if isinstance(details, (list, tuple)):
+        return [_to_json(value) for value in details]
+    return details
