@@ -1,21 +1,35 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-"""The server and the stage of the end-to-end tests."""
+"""The server, the stage, and the story told once for all end-to-end tests.
+
+Each fixture plays one more step of the main job; a test asks for the step it needs.
+"""
 
 import io
 import os
 import shlex
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from .server import Server
-
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from tests.e2e.server import Server  # noqa: E402
+from tools.story import kpis, sales, tell  # noqa: E402
 from tools.story.report import Report  # noqa: E402
 from tools.story.world import Access, World, choose_log  # noqa: E402
+
+
+@dataclass
+class Told:
+    """What the steps of the story have made so far."""
+
+    deals: dict[int, sales.Deal] = field(default_factory=dict)
+    tickets: list[int] = field(default_factory=list)
+    run_id: int = 0
+    figures: dict = field(default_factory=dict)
 
 
 @pytest.fixture(scope="session")
@@ -36,15 +50,54 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def world(server, tmp_path_factory):
-    """The stage the story's steps play on; what they print is in ``report.out``."""
+    """The stage the steps play on; what they print is in ``report.out``."""
     made = tmp_path_factory.mktemp("log") / "access.log.gz"
-    path, _origin = choose_log(ROOT, os.environ.get("SAAS_ACCESS_LOG"), made)
+    path, origin = choose_log(ROOT, os.environ.get("SAAS_ACCESS_LOG"), made)
     stage = World(
         url=server.url,
         database=server.database,
         access=Access.load(server.access),
         log=path,
+        origin=origin,
         report=Report(out=io.StringIO()),
     )
-    stage.month = stage.default_month()
-    return stage
+    tell.open_story(stage)
+    yield stage
+    sys.stdout.write(stage.report.out.getvalue())
+
+
+@pytest.fixture(scope="session")
+def signed(world):
+    """Step 1, and the customers' mails: their clocks run during the next steps."""
+    told = Told(deals=tell.win_and_sign(world))
+    told.tickets = tell.customers_write(world)
+    return told
+
+
+@pytest.fixture(scope="session")
+def metered(world, signed):
+    """Step 2."""
+    tell.receive_usage(world, signed.deals)
+    return signed
+
+
+@pytest.fixture(scope="session")
+def billed(world, metered):
+    """Step 3."""
+    metered.run_id = tell.bill(world)
+    return metered
+
+
+@pytest.fixture(scope="session")
+def escalated(world, billed):
+    """Step 4."""
+    tell.watch_clock(world, billed.tickets)
+    return billed
+
+
+@pytest.fixture(scope="session")
+def story(world, escalated):
+    """Step 5: the whole story."""
+    tell.compare_figures(world)
+    escalated.figures = kpis.stored(world)
+    return escalated

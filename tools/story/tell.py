@@ -230,8 +230,11 @@ def adopt_address(world: World, deal: Deal) -> None:
 # --- 3 ------------------------------------------------------------------------
 
 
-def bill(world: World) -> None:
-    """Step 3: preview, approval by another person, posting, checks."""
+def bill(world: World) -> int:
+    """Step 3: preview, approval by another person, posting, checks.
+
+    :return: id of the billing run
+    """
     report = world.report
     report.step(3, f"Billing run for {world.month:%B %Y}")
     run = billing.find_run(world)
@@ -244,6 +247,7 @@ def bill(world: World) -> None:
     report.link("Billing run", operator.link("saas.billing.run", run_id))
     check_invoices(world, run_id)
     check_second_run(world)
+    return run_id
 
 
 def prepare_and_post(world: World) -> int:

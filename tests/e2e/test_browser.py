@@ -1,0 +1,245 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""A walk through the main job in a browser, looking at what people see.
+
+With SAAS_SCREENSHOTS set to a directory the pictures are kept there.
+"""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from tests.e2e.browser import Window, launch
+from tools.story import billing, kpis, sales, usage
+from tools.story.world import Customer
+
+GUEST = "Meridian Bank"
+#: Where the spreadsheet of the open dashboard is, and whether it is complete.
+MODEL = "odoo.__WOWL_DEBUG__.root.env.services.spreadsheet_dashboard_loader"
+READY = f"() => {MODEL}.getActiveDashboard()?.status === 'Loaded'"
+SCORECARDS = (
+    """async () => {
+    const board = %s.getActiveDashboard(), get = board.model.getters;
+    for (let turn = 0; turn < 80; turn++) {
+        board.model.dispatch("EVALUATE_CELLS");
+        const cells = get.getSheetIds().flatMap(
+            (sheet) => Object.values(get.getEvaluatedCells(sheet)));
+        const charts = get.getOdooChartIds().map((id) => get.getChartDataSource(id));
+        charts.filter((c) => !c.isReady()).forEach((c) => c.load().catch(() => {}));
+        if (!cells.some((c) => /loading/i.test(String(c.value) + (c.message || "")))
+            && charts.every((c) => c.isReady())) break;
+        await new Promise((done) => setTimeout(done, 250));
+    }
+    const shown = {}, bad = [];
+    for (const sheet of get.getSheetIds()) {
+        for (const [at, cell] of Object.entries(get.getEvaluatedCells(sheet)))
+            if (cell.type === "error") bad.push(at + " " + cell.message);
+        for (const id of get.getChartIds(sheet)) {
+            const made = get.getChartDefinition(id);
+            if (made.type === "scorecard")
+                shown[made.title.text] = get.getChartRuntime(id).keyValue;
+        }
+    }
+    return {shown, bad, sample: Boolean(board.isSample)};
+}"""
+    % MODEL
+)
+
+
+@pytest.fixture(scope="module")
+def shots(tmp_path_factory):
+    """Directory of the pictures."""
+    kept = os.environ.get("SAAS_SCREENSHOTS")
+    folder = Path(kept) if kept else tmp_path_factory.mktemp("shots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        running = launch(playwright)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def window(browser, world, shots):
+    """Open windows for people; at the end none may have had an error."""
+    opened = []
+
+    def sign_in(role=None):
+        made = Window(browser, world.url, shots)
+        opened.append(made)
+        if role:
+            made.sign_in(world.access.users[role], world.access.password)
+        return made
+
+    yield sign_in
+    errors = [error for made in opened for error in made.errors]
+    for made in opened:
+        made.close()
+    assert not errors, "\n".join(errors)
+
+
+def money(amount) -> str:
+    """Return how the web client writes an amount."""
+    return f"{amount:,.2f}"
+
+
+def test_quotation_is_signed_in_the_portal(window, world, story):
+    guest = guest_customer(world)
+    order_id = sales.quote(world, guest)
+    visitor = window()
+    page = visitor.page
+    visitor.open(sales.portal_path(world, order_id), "#introduction")
+    assert "500.00" in visitor.text("#portal_sale_content")
+    visitor.shot("portal-quotation")
+    page.get_by_role("button", name="Accept & Sign").first.click()
+    dialog = page.locator("#modalaccept")
+    expect(dialog).to_be_visible()
+    dialog.locator("input[name=signer]").fill(guest.signatory)
+    dialog.get_by_role("button", name="Draw").click()
+    draw(page, dialog.locator("canvas"))
+    visitor.shot("portal-signature")
+    dialog.locator(".o_portal_sign_submit").click()
+    expect(page.get_by_text("Thank You!")).to_be_visible()
+    visitor.shot("portal-signed")
+
+    sales.wait_for_document(world, order_id)
+    deal = sales.read_deal(world, order_id)
+    person = window("csm")
+    person.open(f"/odoo/project/{deal.project_id}/tasks", ".o_kanban_record")
+    board = person.text(".o_action_manager")
+    for task in sales.tasks_of(world.as_("administrator"), deal):
+        assert task["name"] in board
+    name = world.as_("administrator").row("sale.order", order_id, ["name"])["name"]
+    assert name in person.text(".o_breadcrumb") or GUEST in person.text(".o_breadcrumb")
+
+
+def guest_customer(world) -> Customer:
+    """Return a new account with one contact; its figures are not of the story."""
+    admin = world.as_("administrator")
+    account = admin.create("res.partner", {"name": GUEST, "is_company": True})
+    person = {"name": "Nadia Roth", "parent_id": account, "email": "nadia@example.com"}
+    contact = admin.create("res.partner", person)
+    world.as_("sales").create(
+        "crm.lead",
+        {"name": f"{GUEST}: platform", "type": "opportunity", "partner_id": account},
+    )
+    return Customer(99, "", GUEST, account, contact, "Nadia Roth")
+
+
+def draw(page, canvas) -> None:
+    """Draw a few strokes with the mouse."""
+    expect(canvas).to_be_visible()
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    left, top = box["x"] + box["width"] * 0.2, box["y"] + box["height"] * 0.6
+    page.mouse.move(left, top)
+    page.mouse.down()
+    for step in range(1, 40):
+        swing = box["height"] * (0.3 if step % 4 < 2 else -0.2)
+        page.mouse.move(
+            left + step * box["width"] * 0.015, top - swing * (step % 3) / 2
+        )
+    page.mouse.up()
+
+
+def test_subscription_of_the_main_customer(window, world, story):
+    manager = window("subscription_manager")
+    deal = story.deals[0]
+    manager.open(f"/odoo/saas.subscription/{deal.subscription_id}", ".o_form_view")
+    form = manager.text(".o_form_view")
+    assert world.main.name in form
+    assert "Business platform" in form
+    manager.shot("subscription")
+
+
+def test_onboarding_project(window, world, story):
+    person = window("csm")
+    deal = story.deals[0]
+    person.open(f"/odoo/project/{deal.project_id}/tasks", ".o_kanban_record")
+    board = person.text(".o_action_manager")
+    for task in sales.tasks_of(world.as_("administrator"), deal):
+        assert task["name"] in board
+    person.shot("onboarding-project")
+
+
+def test_usage_and_quarantine(window, world, story):
+    admin = window("administrator")
+    admin.open(f"/odoo/action-{usage.EVENT_ACTION}", ".o_list_view, .o_graph_view")
+    admin.shot("usage-events")
+    admin.open(f"/odoo/action-{usage.QUARANTINE_ACTION}", ".o_list_view .o_data_row")
+    listed = admin.text(".o_list_view")
+    for row in usage.quarantine(world):
+        assert row["subject"] in listed
+    admin.shot("usage-quarantine")
+
+
+def test_billing_run(window, world, story):
+    operator = window("billing_operator")
+    operator.open(f"/odoo/saas.billing.run/{story.run_id}", ".o_form_view")
+    form = operator.text(".o_form_view")
+    assert money(billing.expected_total(world)) in form
+    assert re.search(rf"\b{len(world.customers)}\b", form)
+    operator.shot("billing-run")
+
+
+def test_invoice_shows_the_tiers(window, world, story):
+    operator = window("billing_operator")
+    invoice = billing.invoice_of(world, story.run_id, world.main.partner_id)
+    operator.open(f"/odoo/account.move/{invoice['id']}", ".o_form_view")
+    expect(operator.page.locator(".o_form_view")).to_contain_text(invoice["name"])
+    form = operator.text(".o_form_view")
+    assert money(billing.money(invoice["amount_untaxed"])) in form
+    calls, _size = usage.counted(world, 0)
+    assert f"{calls:,}" in form
+    operator.shot("invoice")
+
+
+def test_ticket_shows_tier_policy_and_breach(window, world, story):
+    lead = window("support_lead")
+    lead.open(f"/odoo/helpdesk.ticket/{story.tickets[0]}", ".o_form_view")
+    form = lead.text(".o_form_view")
+    for word in ("Enterprise", world.main.name):
+        assert word in form
+    assert re.search("breached", form, re.IGNORECASE)
+    lead.shot("ticket")
+
+
+def test_executive_dashboard_equals_python(window, world, story):
+    reader = window("administrator")
+    board = world.as_("administrator").ref(kpis.DASHBOARD)
+    reader.open(f"/odoo/dashboards?dashboard_id={board}&debug=1", ".o-spreadsheet")
+    reader.page.wait_for_function(READY)
+    found = reader.page.evaluate(SCORECARDS)
+    assert not found["bad"] and not found["sample"], found
+    stored = kpis.stored(world)
+    for title, (code, write) in kpis.SHOWN.items():
+        assert found["shown"][title] == write(stored[code]), title
+    reader.page.wait_for_timeout(1500)
+    reader.shot("executive-dashboard")
+
+
+def test_rules_are_open_to_the_administrator(window, world, story):
+    admin = window("administrator")
+    rules = world.as_("administrator").search(
+        "base.automation", [("model_id.model", "=", "sale.order")], limit=1
+    )
+    admin.open(f"/odoo/base.automation/{rules[0]}", ".o_form_view")
+    assert "SaaS" in admin.page.locator(".o_form_view input").first.input_value()
+    admin.shot("automation-rule")
+
+
+def test_exception_queue_and_event_ledger(window, world, story):
+    admin = window("administrator")
+    admin.open("/odoo/action-saas_core.saas_exception_action", ".o_view_controller")
+    admin.shot("exceptions")
+    admin.open("/odoo/action-saas_core.saas_event_action", ".o_list_view .o_data_row")
+    assert "subscription." in admin.text(".o_list_view") or (
+        "ticket." in admin.text(".o_list_view")
+    )
+    admin.shot("event-ledger")
