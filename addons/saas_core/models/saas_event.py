@@ -1,10 +1,12 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 import datetime
+import json
 import re
 from collections.abc import Mapping
 from decimal import Decimal
 
 from odoo import api, fields, models
+from odoo.fields import Domain
 
 from ..exceptions import EventNameError, LedgerError
 
@@ -159,6 +161,13 @@ class SaasEvent(models.Model):
         required=True, readonly=True, index=True, help="Business time, UTC."
     )
     payload = fields.Json(readonly=True)
+    payload_text = fields.Text(string="Payload (JSON)", compute="_compute_payload_text")
+    effect_ids = fields.One2many(
+        "saas.event", "causation_id", string="Caused Events", readonly=True
+    )
+    is_sealed = fields.Boolean(
+        compute="_compute_is_sealed", search="_search_is_sealed"
+    )
     seq = fields.Integer(
         string="Number", readonly=True, aggregator=None, help="Gap-free per company."
     )
@@ -180,6 +189,24 @@ class SaasEvent(models.Model):
     def _compute_noun(self):
         for event in self:
             event.noun = (event.name or "").partition(".")[0]
+
+    @api.depends("payload")
+    def _compute_payload_text(self):
+        for event in self:
+            event.payload_text = json.dumps(
+                event.payload or {}, indent=2, sort_keys=True, ensure_ascii=False
+            )
+
+    @api.depends("hash")
+    def _compute_is_sealed(self):
+        for event in self:
+            event.is_sealed = bool(event.hash)
+
+    def _search_is_sealed(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        sealed = Domain("hash", "!=", False)
+        return Domain.OR(sealed if wanted else ~sealed for wanted in value)
 
     # ------------------------------------------------------------------
     # Append only
@@ -230,3 +257,37 @@ class SaasEvent(models.Model):
 
     def copy_data(self, default=None):
         self._refuse_change()
+
+    # ------------------------------------------------------------------
+    # Actions
+    # ------------------------------------------------------------------
+    @api.depends("name", "occurred_at")
+    def _compute_display_name(self):
+        for event in self:
+            event.display_name = f"#{event.id} {event.name}" if event.id else event.name
+
+    def action_open_record(self):
+        """Open the record the event is about, under the user's own rights.
+
+        :return: window action
+        :raise UserError: the record is gone
+        :raise AccessError: the user may not read it
+        """
+        self.ensure_one()
+        return self.env["saas.mixin"]._get_saas_record_action(
+            self.res_model, self.res_id
+        )
+
+    def action_view_correlation(self):
+        """Open every event of the same business process, oldest first.
+
+        :return: window action
+        """
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "saas_core.saas_event_action"
+        )
+        action["name"] = self.env._("Same Process")
+        action["domain"] = [("correlation_id", "=", self.correlation_id)]
+        action["context"] = {"create": False}
+        return action

@@ -1,7 +1,11 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 import uuid
 
+from lxml import etree
+
 from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL
 
 OPEN_STATES = ("open", "retrying")
 USER_GROUP = "saas_core.group_saas_core_user"
@@ -38,6 +42,7 @@ class SaasMixin(models.AbstractModel):
         self._compute_saas_count("saas.event", "saas_event_count", [])
 
     def _compute_saas_count(self, model, field_name, domain):
+        """Count what the user may read, in one query."""
         counts = dict(
             self.env[model]._read_group(
                 [("res_model", "=", self._name), ("res_id", "in", self.ids), *domain],
@@ -121,45 +126,78 @@ class SaasMixin(models.AbstractModel):
             )
         return result
 
-    def _saas_resolve(self, code, note=None):
+    def _saas_resolve(self, code, note=None, company=None):
         """Resolve the open exception of that code on the records.
 
         :param str code: code it was raised with
         :param str note: why, for the chatter
+        :param company: ``res.company``; default every company
         :return: the resolved ``saas.exception`` records
         """
         # The problem is gone whoever cured it.
-        exceptions = (
-            self.env["saas.exception"]
-            .sudo()
-            .search(
-                [
-                    ("res_model", "=", self._name),
-                    ("res_id", "in", self.ids),
-                    ("code", "=", code),
-                    ("state", "in", OPEN_STATES),
-                ]
-            )
-        )
-        exceptions._saas_resolve(note)
+        domain = [
+            ("res_model", "=", self._name),
+            ("res_id", "in", self.ids),
+            ("code", "=", code),
+            ("state", "in", OPEN_STATES),
+        ]
+        if company:
+            domain.append(("company_id", "=", company.id))
+        exceptions = self.env["saas.exception"].sudo().search(domain)
+        exceptions._resolve(note)
         return exceptions.sudo(self.env.su)
+
+    def _saas_raise_on_rollback(self, code, message, **kwargs):
+        """Raise an exception that survives the rollback of this whole transaction.
+
+        For ``except`` blocks that pass the error on. See
+        ``saas.exception._saas_raise_on_rollback``.
+
+        :param str code: code of the exception
+        :param str message: what happened and what to do next
+        """
+        for record in self:
+            record.env["saas.exception"]._saas_raise_on_rollback(
+                record._saas_company(),
+                code,
+                message,
+                record=record,
+                **{"account": record._saas_account(), **kwargs},
+            )
 
     def _saas_correlation(self):
         """Return the correlation id of a record, made on first use.
 
         The context key ``saas_correlation_id`` gives the id of the process that is going
-        on; it is stored on a record that has none yet.
+        on; it is stored on a record that has none yet. It is stored without ``write``:
+        a locked document may still have a history, and no automation rule is woken.
 
         :return: 32 hexadecimal digits
         """
         self.ensure_one()
         # The id is plumbing: no reader of the document needs a right on it.
         record = self.sudo()
-        if not record.saas_correlation_id:
-            record.saas_correlation_id = (
-                self.env.context.get("saas_correlation_id") or uuid.uuid4().hex
+        if record.saas_correlation_id:
+            return record.saas_correlation_id
+        value = self.env.context.get("saas_correlation_id") or uuid.uuid4().hex
+        if record.id:
+            self.env.cr.execute(
+                SQL(
+                    "UPDATE %s SET saas_correlation_id = %s WHERE id = %s",
+                    SQL.identifier(self._table),
+                    value,
+                    record.id,
+                )
             )
-        return record.saas_correlation_id
+            record.invalidate_recordset(["saas_correlation_id"], flush=False)
+        return value
+
+    def _saas_with_correlation(self):
+        """Return the record with its correlation id in the context.
+
+        Everything it creates from there on belongs to the same process.
+        """
+        return self.with_context(saas_correlation_id=self._saas_correlation())
 
     # ------------------------------------------------------------------
     # Hooks
@@ -205,6 +243,79 @@ class SaasMixin(models.AbstractModel):
         action["context"] = {"create": False}
         return action
 
-    @api.private
     def _get_saas_link_domain(self):
+        """Hook: what the smart buttons count and open."""
         return [("res_model", "=", self._name), ("res_id", "in", self.ids)]
+
+    @api.model
+    def _get_saas_record_action(self, res_model, res_id):
+        """Return the action that opens a record under the user's own rights.
+
+        :param str res_model: model name
+        :param int res_id: record id
+        :return: window action
+        :raise UserError: there is no record, or it is gone
+        :raise AccessError: the user may not read it
+        """
+        if not res_id or res_model not in self.env:
+            raise UserError(self.env._("This row points to no record."))
+        record = self.env[res_model].browse(res_id)
+        if not record.exists():
+            raise UserError(self.env._("The record was deleted in the meantime."))
+        record.check_access("read")
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": res_model,
+            "res_id": res_id,
+            "views": [(False, "form")],
+            "target": "current",
+        }
+
+    # ------------------------------------------------------------------
+    # Smart buttons
+    # ------------------------------------------------------------------
+    @api.model
+    def _get_view(self, view_id=None, view_type="form", **options):
+        arch, view = super()._get_view(view_id, view_type, **options)
+        if view_type == "form":
+            self._add_saas_buttons(arch)
+        return arch, view
+
+    @api.model
+    def _add_saas_buttons(self, arch):
+        """Put the smart buttons into the button box of a form that has none of them."""
+        if arch.tag != "form" or self._name == "saas.exception":
+            return
+        boxes = arch.xpath("//div[@name='button_box']")
+        sheets = arch.xpath("./sheet")
+        if not boxes and not sheets:
+            return
+        if not boxes:
+            box = etree.Element("div", name="button_box", **{"class": "oe_button_box"})
+            sheets[0].insert(0, box)
+            boxes = [box]
+        for name, count, icon, hidden in (
+            (
+                "action_view_saas_exceptions",
+                "saas_exception_count",
+                "fa-exclamation-triangle",
+                "not saas_exception_count",
+            ),
+            ("action_view_saas_events", "saas_event_count", "fa-history", "not id"),
+        ):
+            if arch.xpath(f"//button[@name='{name}']"):
+                continue
+            label = self._fields[count]._description_string(self.env)
+            button = etree.SubElement(
+                boxes[0],
+                "button",
+                name=name,
+                type="object",
+                icon=icon,
+                groups=USER_GROUP,
+                invisible=hidden,
+                **{"class": "oe_stat_button"},
+            )
+            etree.SubElement(
+                button, "field", name=count, widget="statinfo", string=label
+            )
