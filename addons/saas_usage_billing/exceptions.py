@@ -1,0 +1,20 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""Errors of usage billing that a person or an API client sees."""
+
+from odoo.exceptions import UserError, ValidationError
+
+
+class UsageError(UserError):
+    """Base of the module's errors."""
+
+
+class UsageStoreError(UsageError):
+    """The usage store is append-only, or a record is still needed by it."""
+
+
+class UsagePriceError(UsageError, ValidationError):
+    """A price cannot be used as it is configured."""
+
+
+class UsageReplayError(UsageError):
+    """A quarantined event still cannot be stored."""

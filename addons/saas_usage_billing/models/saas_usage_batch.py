@@ -1,0 +1,80 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from odoo import api, fields, models
+
+from ..exceptions import UsageStoreError
+
+
+class SaasUsageBatch(models.Model):
+    """One request to the usage API, with what became of its events."""
+
+    _name = "saas.usage.batch"
+    _description = "Usage Request"
+    _order = "id desc"
+    _log_access = False
+    _rec_name = "correlation_id"
+
+    received_at = fields.Datetime(required=True, readonly=True, index=True, help="UTC.")
+    company_id = fields.Many2one(
+        "res.company", required=True, readonly=True, index=True, ondelete="restrict"
+    )
+    user_id = fields.Many2one(
+        "res.users", required=True, readonly=True, index=True, ondelete="restrict"
+    )
+    source_id = fields.Many2one(
+        "saas.usage.source",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="restrict",
+        help="Empty when the request had events of several sources, or of none.",
+    )
+    correlation_id = fields.Char(
+        string="Correlation", required=True, readonly=True, index=True
+    )
+    kind = fields.Selection(
+        [("api", "API"), ("replay", "Replay")],
+        required=True,
+        readonly=True,
+        default="api",
+    )
+    received = fields.Integer(readonly=True, default=0)
+    stored = fields.Integer(readonly=True, default=0)
+    duplicate = fields.Integer(readonly=True, default=0)
+    quarantined = fields.Integer(readonly=True, default=0)
+    rejected = fields.Integer(
+        readonly=True,
+        default=0,
+        help="Those of the quarantined events that have no source and id, so that the"
+        " sender has to correct them.",
+    )
+
+    _counts_add_up = models.Constraint(
+        "CHECK (received = stored + duplicate + quarantined)",
+        "The counts of a usage request do not add up.",
+    )
+
+    def _refuse_change(self):
+        raise UsageStoreError(
+            self.env._("The log of usage requests is written by the usage API only.")
+        )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        self._refuse_change()
+
+    def write(self, vals):
+        self._refuse_change()
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_never(self):
+        self._refuse_change()
+
+    def action_view_events(self):
+        """Open the events the request stored.
+
+        :return: window action
+        """
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "saas_usage_billing.saas_usage_event_action"
+        )
+        action["domain"] = [("batch_id", "in", self.ids)]
+        return action

@@ -1,0 +1,504 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+import json
+import uuid
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import date, datetime, timezone
+
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
+
+from odoo import api, fields, models
+from odoo.tools import SQL, ormcache
+
+from ..exceptions import UsageStoreError
+from .saas_meter import NUMERIC
+from .usage_schema import create_store, ensure_partitions
+from .usage_screen import (
+    SEPARATOR,
+    dump_storable,
+    make_source_rule,
+    refuse_good,
+    screen,
+)
+
+STORED = "stored"
+DUPLICATE = "duplicate"
+QUARANTINED = "quarantined"
+REJECTED = "rejected"
+
+_UNRESOLVED = {
+    "unknown_subject": (
+        "No external id names the subject “{subject}” of this source. Add one that"
+        " leads to a subscription, then replay."
+    ),
+    "no_subscription": (
+        "The account of the subject “{subject}” has no running subscription with a"
+        " meter for this event."
+    ),
+    "ambiguous_subject": (
+        "The account of the subject “{subject}” has several subscriptions with a meter"
+        " for this event. Name the subscription in the external id."
+    ),
+}
+
+# One statement per request: the columns come as separated text, since PostgreSQL
+# splits that faster than a driver quotes thousands of values. A key is inserted
+# before its event; whoever inserts it first stores the event, everybody else has a
+# duplicate. Keys are inserted in order so that two requests with the same ids cannot
+# lock each other out.
+_STORE_SQL = """
+WITH input AS MATERIALIZED (
+    SELECT t.ord, t.event_id, t.source_id::integer, t.event_type, t.subject,
+           t.event_time::timestamp, t.data, nextval('saas_usage_event_id_seq') AS row_id
+      FROM ROWS FROM (
+               unnest(string_to_array(%(ids)s, %(separator)s)),
+               unnest(string_to_array(%(sources)s, %(separator)s)),
+               unnest(string_to_array(%(types)s, %(separator)s)),
+               unnest(string_to_array(%(subjects)s, %(separator)s)),
+               unnest(string_to_array(%(times)s, %(separator)s)),
+               jsonb_array_elements(%(data)s::jsonb)
+           ) WITH ORDINALITY AS
+               t(event_id, source_id, event_type, subject, event_time, data, ord)
+), subject AS MATERIALIZED (
+    SELECT n.source_id, n.event_type, n.subject, src.company_id,
+           COALESCE(named.id, CASE WHEN sole.number = 1 THEN sole.id END)
+               AS subscription_id,
+           COALESCE(named.commercial_partner_id, p.commercial_partner_id) AS account_id,
+           CASE WHEN x.id IS NULL THEN 'unknown_subject'
+                WHEN sole.number > 1 THEN 'ambiguous_subject'
+                ELSE 'no_subscription'
+           END AS reason
+      FROM (SELECT DISTINCT source_id, event_type, subject FROM input) n
+      JOIN saas_usage_source src ON src.id = n.source_id
+      LEFT JOIN saas_external_id x
+             ON x.company_id = src.company_id AND x.source = src.code
+            AND x.kind = 'subject' AND x.value = n.subject
+      LEFT JOIN saas_subscription named
+             ON named.id = x.subscription_id AND named.company_id = src.company_id
+      LEFT JOIN res_partner p ON p.id = x.partner_id
+      LEFT JOIN LATERAL (
+               SELECT min(s.id) AS id, count(*) AS number
+                 FROM saas_subscription s
+                WHERE named.id IS NULL
+                  AND s.commercial_partner_id = p.commercial_partner_id
+                  AND s.company_id = src.company_id
+                  AND s.state IN ('trial', 'active', 'paused')
+                  AND EXISTS (
+                          SELECT 1
+                            FROM saas_subscription_line l
+                            JOIN product_product v ON v.id = l.product_id
+                            JOIN product_template t ON t.id = v.product_tmpl_id
+                            JOIN saas_meter m ON m.id = t.saas_meter_id
+                           WHERE l.subscription_id = s.id
+                             AND m.event_type = n.event_type
+                      )
+           ) sole ON x.partner_id IS NOT NULL
+), resolved AS MATERIALIZED (
+    SELECT i.*, s.company_id, s.subscription_id, s.account_id, s.reason
+      FROM input i
+      JOIN subject s ON s.subject = i.subject AND s.event_type = i.event_type
+                    AND s.source_id = i.source_id
+), keyed AS (
+    INSERT INTO saas_usage_event_key (source_id, event_id, event_time, row_id)
+    SELECT source_id, event_id, event_time, row_id
+      FROM resolved
+     WHERE subscription_id IS NOT NULL
+     ORDER BY source_id, event_id
+    ON CONFLICT (source_id, event_id) DO NOTHING
+    RETURNING row_id
+), stored AS (
+    INSERT INTO saas_usage_event_store (
+        id, event_time, stored_at, company_id, source_id, subscription_id, account_id,
+        batch_id, event_type, event_id, subject, data
+    )
+    SELECT r.row_id, r.event_time, %(now)s, r.company_id, r.source_id,
+           r.subscription_id, r.account_id, %(batch)s, r.event_type, r.event_id,
+           r.subject, NULLIF(r.data, 'null'::jsonb)
+      FROM resolved r
+      JOIN keyed k ON k.row_id = r.row_id
+)
+SELECT r.ord - 1, CASE WHEN r.subscription_id IS NULL THEN r.reason END
+  FROM resolved r
+  LEFT JOIN keyed k ON k.row_id = r.row_id
+ WHERE k.row_id IS NULL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What happened to one event of a request."""
+
+    index: int
+    event_id: str | None
+    status: str
+    code: str
+    message: str
+
+    def as_dict(self):
+        """Return the entry of the API answer."""
+        return {
+            "index": self.index,
+            "id": self.event_id,
+            "status": self.status,
+            "code": self.code,
+            "message": self.message,
+        }
+
+
+@dataclass(slots=True)
+class IngestResult:
+    """The answer to a request: counts, and every event that was not stored.
+
+    ``received = stored + duplicate + quarantined``; rejected events are the part of the
+    quarantined ones that have no identity and so cannot be replayed.
+    """
+
+    correlation_id: str
+    batch_id: int = 0
+    events: list = field(default_factory=list)
+    outcomes: list = field(default_factory=list)
+
+    @property
+    def counts(self):
+        """Return received, stored, duplicate, quarantined and rejected."""
+        statuses = Counter(outcome.status for outcome in self.outcomes)
+        rejected = statuses[REJECTED]
+        return {
+            "received": len(self.events),
+            "stored": len(self.events) - len(self.outcomes),
+            "duplicate": statuses[DUPLICATE],
+            "quarantined": statuses[QUARANTINED] + rejected,
+            "rejected": rejected,
+        }
+
+    def as_answer(self, everything=False):
+        """Return the body of the API answer.
+
+        :param bool everything: list stored events, too
+        """
+        entries = {outcome.index: outcome.as_dict() for outcome in self.outcomes}
+        if everything:
+            for index, event in enumerate(self.events):
+                if index not in entries:
+                    entries[index] = Outcome(
+                        index, event["id"], STORED, STORED, ""
+                    ).as_dict()
+        return {
+            **self.counts,
+            "batch_id": self.batch_id,
+            "correlation_id": self.correlation_id,
+            "events": [entries[index] for index in sorted(entries)],
+        }
+
+
+class SaasUsageEvent(models.Model):
+    """Metering evidence: what a product system reported, one row per event.
+
+    The ORM only reads: the model is a view over a table partitioned by month, and
+    ``_ingest`` is the one way in. A correction is another event.
+    """
+
+    _name = "saas.usage.event"
+    _description = "Usage Event"
+    _auto = False
+    _log_access = False
+    _order = "event_time desc, id desc"
+    _rec_name = "event_id"
+
+    event_time = fields.Datetime(
+        string="Time", readonly=True, help="When it happened, as the source says; UTC."
+    )
+    stored_at = fields.Datetime(readonly=True, help="When it arrived; UTC.")
+    company_id = fields.Many2one("res.company", readonly=True)
+    source_id = fields.Many2one("saas.usage.source", readonly=True)
+    subscription_id = fields.Many2one("saas.subscription", readonly=True)
+    account_id = fields.Many2one("res.partner", string="Account", readonly=True)
+    batch_id = fields.Many2one("saas.usage.batch", string="Request", readonly=True)
+    event_type = fields.Char(string="Type", readonly=True)
+    event_id = fields.Char(string="Event ID", readonly=True)
+    subject = fields.Char(readonly=True)
+    data = fields.Json(string="Payload", readonly=True)
+    data_text = fields.Char(string="Data", compute="_compute_data_text")
+
+    def init(self):
+        """Create the partitioned store and its guards."""
+        create_store(self.env.cr)
+
+    def _compute_data_text(self):
+        for event in self:
+            event.data_text = json.dumps(event.data, ensure_ascii=False)
+
+    # ------------------------------------------------------------------
+    # Append only
+    # ------------------------------------------------------------------
+    def _refuse_change(self):
+        raise UsageStoreError(
+            self.env._(
+                "Usage events are evidence: they arrive through the usage API and are"
+                " never changed or deleted. Send a correcting event instead."
+            )
+        )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        self._refuse_change()
+
+    def write(self, vals):
+        self._refuse_change()
+
+    def unlink(self):
+        if self:
+            self._refuse_change()
+        return True
+
+    def copy(self, default=None):
+        self._refuse_change()
+
+    @api.model
+    def _has_events(self, field_name, ids):
+        """Return whether the store has an event of one of the records.
+
+        :param str field_name: indexed column, ``source_id`` or ``subscription_id``
+        :param ids: ids of the records
+        """
+        table = (
+            "saas_usage_event_key"
+            if field_name == "source_id"
+            else "saas_usage_event_store"
+        )
+        if not ids:
+            return False
+        query = SQL(
+            "SELECT EXISTS (SELECT 1 FROM %s WHERE %s IN %s)",
+            SQL.identifier(table),
+            SQL.identifier(field_name),
+            tuple(ids),
+        )
+        return self.env.execute_query(query)[0][0]
+
+    # ------------------------------------------------------------------
+    # Ingest
+    # ------------------------------------------------------------------
+    @api.model
+    def _start_ingest(self):
+        """Begin the transaction of an ingest request.
+
+        Under Odoo's repeatable read, two requests with the same new ids end in a
+        serialization failure and a repeat after seconds. Read committed lets the
+        second one wait for the first and find its keys. Only a transaction that has
+        not begun can be switched; any other one just repeats.
+        """
+        cr = self.env.cr
+        cr.rollback()
+        if cr.connection.info.transaction_status == TRANSACTION_STATUS_IDLE:
+            cr.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+
+    @api.model
+    def _ingest(self, events, correlation_id=None, kind="api", at=None):
+        """Store a batch of events: each is stored, a duplicate, or quarantined.
+
+        Never all-or-nothing: one bad event does not touch the others.
+
+        :param list events: decoded JSON values, numbers as int or ``Decimal``
+        :param str correlation_id: id of the process, kept with the request
+        :param str kind: ``api`` or ``replay``, for the log of requests
+        :param at: aware datetime the age of the events is measured from; default now
+        :return: ``IngestResult``
+        """
+        self.env.flush_all()
+        now = datetime.now(timezone.utc)
+        result = IngestResult(correlation_id or uuid.uuid4().hex, events=events)
+        sources, types = self._get_rules(at or now)
+        screened = screen(events, sources, types, at or now)
+        data = self._take_out_unstorable(screened, events)
+        self.env.cr.execute("SELECT nextval('saas_usage_batch_id_seq')")
+        result.batch_id = self.env.cr.fetchone()[0]
+        stamp = now.replace(tzinfo=None)
+        if screened.ids:
+            self._store(screened, data, result, stamp)
+        waiting = self._sort_problems(screened.problems, result)
+        result.outcomes += [
+            Outcome(
+                index,
+                events[index]["id"],
+                DUPLICATE,
+                DUPLICATE,
+                "The same event is in this request already.",
+            )
+            for index in screened.duplicates
+        ]
+        self._log_request(result, screened, kind, stamp)
+        self.env["saas.usage.quarantine"]._keep(
+            waiting, result.batch_id, stamp, count=kind != "replay"
+        )
+        self.invalidate_model()
+        return result
+
+    @api.model
+    def _get_rules(self, now):
+        """Return what may be sent now: sources by code, and types with their values."""
+        company = self.env.company
+        sources, types = self._get_cached_rules(company.id)
+        rules = {
+            code: make_source_rule(source_id, now, max_age, max_future)
+            for code, source_id, max_age, max_future in sources
+        }
+        return rules, types
+
+    @api.model
+    @ormcache("company_id")
+    def _get_cached_rules(self, company_id):
+        # sudo: the sending user may neither read sources nor meters
+        sources = self.env["saas.usage.source"].sudo().search(
+            [("company_id", "=", company_id)]
+        )
+        meters = self.env["saas.meter"].sudo().search(
+            [("company_id", "in", (company_id, False))]
+        )
+        types = {}
+        for meter in meters:
+            needs = types.setdefault(meter.event_type, {})
+            if meter.aggregation != "count":
+                key = meter.value_key
+                numeric = meter.aggregation in NUMERIC
+                needs[key] = needs.get(key, False) or numeric
+        return (
+            [
+                (source.code, source.id, source.max_age_days, source.max_future_minutes)
+                for source in sources
+            ],
+            {event_type: tuple(needs.items()) for event_type, needs in types.items()},
+        )
+
+    @api.model
+    def _take_out_unstorable(self, screened, events):
+        """Move events whose text PostgreSQL cannot keep to the problems.
+
+        :return: JSON text of the data of all others
+        """
+        text, bad = dump_storable(screened.data)
+        for position in bad:
+            index = screened.indexes[position]
+            screened.problems.append(
+                refuse_good(
+                    index,
+                    events[index],
+                    screened.sources[position],
+                    "invalid_data",
+                    "The data has NUL characters or unpaired surrogates.",
+                )
+            )
+        screened.drop(bad)
+        return text
+
+    @api.model
+    def _store(self, screened, data, result, now):
+        """Run the one statement; note duplicates and unresolved subjects."""
+        ensure_partitions(
+            self.env.cr, [date(int(m[:4]), int(m[5:]), 1) for m in screened.months]
+        )
+        join = SEPARATOR.join
+        self.env.cr.execute(
+            _STORE_SQL,
+            {
+                "separator": SEPARATOR,
+                "ids": join(screened.ids),
+                "sources": join(map(str, screened.sources)),
+                "types": join(screened.types),
+                "subjects": join(screened.subjects),
+                "times": join(screened.times),
+                "data": data,
+                "now": now,
+                "batch": result.batch_id,
+            },
+        )
+        for position, reason in self.env.cr.fetchall():
+            index = screened.indexes[position]
+            if reason is None:
+                result.outcomes.append(
+                    Outcome(
+                        index,
+                        screened.ids[position],
+                        DUPLICATE,
+                        DUPLICATE,
+                        "An event with this source and id is stored already.",
+                    )
+                )
+                continue
+            message = _UNRESOLVED[reason].format(subject=screened.subjects[position])
+            screened.problems.append(
+                refuse_good(
+                    index,
+                    result.events[index],
+                    screened.sources[position],
+                    reason,
+                    message,
+                )
+            )
+        self.env["saas.usage.quarantine"]._close_stored(screened.ids, now)
+
+    @api.model
+    def _sort_problems(self, problems, result):
+        """Note what becomes of the problems.
+
+        :return: those to quarantine; repeats of stored events are duplicates
+        """
+        known = self._find_stored(problems)
+        waiting = []
+        for problem in problems:
+            event_id = problem.attribute("id")
+            if (problem.source_id, event_id) in known:
+                status, code = DUPLICATE, DUPLICATE
+                message = "An event with this source and id is stored already."
+            else:
+                status = REJECTED if problem.is_rejected else QUARANTINED
+                code, message = problem.code, problem.message
+                waiting.append(problem)
+            result.outcomes.append(
+                Outcome(problem.index, event_id, status, code, message)
+            )
+        return waiting
+
+    @api.model
+    def _find_stored(self, problems):
+        """Return the (source id, event id) of the problems that are stored already."""
+        wanted = {
+            (problem.source_id, problem.attribute("id"))
+            for problem in problems
+            if problem.source_id and not problem.is_rejected
+        }
+        if not wanted:
+            return set()
+        query = SQL(
+            "SELECT source_id, event_id FROM saas_usage_event_key"
+            " WHERE (source_id, event_id) IN %s",
+            tuple(wanted),
+        )
+        return set(self.env.execute_query(query))
+
+    @api.model
+    def _log_request(self, result, screened, kind, now):
+        """Write the row of the request log."""
+        sources = set(screened.sources) | {p.source_id for p in screened.problems}
+        self.env.cr.execute(
+            """
+            INSERT INTO saas_usage_batch (
+                id, received_at, company_id, user_id, source_id, correlation_id, kind,
+                received, stored, duplicate, quarantined, rejected
+            ) VALUES (
+                %(id)s, %(now)s, %(company)s, %(user)s, %(source)s, %(correlation)s,
+                %(kind)s, %(received)s, %(stored)s, %(duplicate)s, %(quarantined)s,
+                %(rejected)s
+            )
+            """,
+            {
+                "id": result.batch_id,
+                "now": now,
+                "company": self.env.company.id,
+                "user": self.env.uid,
+                "source": sources.pop() if len(sources) == 1 else None,
+                "correlation": result.correlation_id,
+                "kind": kind,
+                **result.counts,
+            },
+        )

@@ -1,0 +1,154 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""Tables of the usage store: made, guarded, partitioned and dropped here.
+
+``saas_usage_event_store`` is partitioned by month of the event time;
+``saas_usage_event`` is the view the ORM reads. ``saas_usage_event_key`` holds every
+(source, id) ever stored, without the time, so that a repeat is known months later.
+Both refuse UPDATE, DELETE and TRUNCATE for everybody; retention detaches whole
+partitions instead.
+"""
+
+from datetime import date
+
+from odoo.tools import SQL
+
+STORE = "saas_usage_event_store"
+KEYS = "saas_usage_event_key"
+VIEW = "saas_usage_event"
+
+_CREATE = """
+CREATE SEQUENCE IF NOT EXISTS saas_usage_event_id_seq;
+CREATE TABLE IF NOT EXISTS saas_usage_event_store (
+    id bigint NOT NULL DEFAULT nextval('saas_usage_event_id_seq'),
+    event_time timestamp NOT NULL,
+    stored_at timestamp NOT NULL,
+    company_id integer NOT NULL,
+    source_id integer NOT NULL,
+    subscription_id integer NOT NULL,
+    account_id integer NOT NULL,
+    batch_id integer NOT NULL,
+    event_type varchar NOT NULL,
+    event_id varchar NOT NULL,
+    subject varchar NOT NULL,
+    data jsonb
+) PARTITION BY RANGE (event_time);
+CREATE INDEX IF NOT EXISTS saas_usage_event_store_id_idx
+    ON saas_usage_event_store (id);
+CREATE INDEX IF NOT EXISTS saas_usage_event_store_subscription_idx
+    ON saas_usage_event_store (subscription_id, event_time);
+CREATE INDEX IF NOT EXISTS saas_usage_event_store_batch_idx
+    ON saas_usage_event_store USING brin (batch_id, stored_at);
+CREATE TABLE IF NOT EXISTS saas_usage_event_key (
+    source_id integer NOT NULL,
+    event_id varchar NOT NULL,
+    event_time timestamp NOT NULL,
+    row_id bigint NOT NULL,
+    PRIMARY KEY (source_id, event_id)
+);
+CREATE OR REPLACE FUNCTION saas_usage_event_guard() RETURNS trigger AS $$
+BEGIN
+    RAISE EXCEPTION 'The usage store is append-only: % refused', TG_OP
+        USING ERRCODE = 'restrict_violation';
+END
+$$ LANGUAGE plpgsql;
+CREATE OR REPLACE TRIGGER saas_usage_event_guard_row
+    BEFORE UPDATE OR DELETE ON saas_usage_event_store
+    FOR EACH ROW EXECUTE FUNCTION saas_usage_event_guard();
+CREATE OR REPLACE TRIGGER saas_usage_event_guard_truncate
+    BEFORE TRUNCATE ON saas_usage_event_store
+    FOR EACH STATEMENT EXECUTE FUNCTION saas_usage_event_guard();
+CREATE OR REPLACE TRIGGER saas_usage_event_guard_row
+    BEFORE UPDATE OR DELETE ON saas_usage_event_key
+    FOR EACH ROW EXECUTE FUNCTION saas_usage_event_guard();
+CREATE OR REPLACE TRIGGER saas_usage_event_guard_truncate
+    BEFORE TRUNCATE ON saas_usage_event_key
+    FOR EACH STATEMENT EXECUTE FUNCTION saas_usage_event_guard();
+CREATE OR REPLACE VIEW saas_usage_event AS
+    SELECT id, event_time, stored_at, company_id, source_id, subscription_id,
+           account_id, batch_id, event_type, event_id, subject, data
+      FROM saas_usage_event_store;
+"""
+
+
+def create_store(cr):
+    """Create whatever of the store is missing; harmless when all is there.
+
+    :param cr: database cursor
+    """
+    cr.execute(_CREATE)
+
+
+def drop_store(cr):
+    """Drop the store with all its events, for the removal of the module.
+
+    :param cr: database cursor
+    """
+    cr.execute(
+        """
+        DROP VIEW IF EXISTS saas_usage_event CASCADE;
+        DROP TABLE IF EXISTS saas_usage_event_store CASCADE;
+        DROP TABLE IF EXISTS saas_usage_event_key CASCADE;
+        DROP SEQUENCE IF EXISTS saas_usage_event_id_seq;
+        DROP FUNCTION IF EXISTS saas_usage_event_guard() CASCADE;
+        """
+    )
+
+
+def partition_name(month: date) -> str:
+    """Return the table name of the partition of a month.
+
+    :param month: any day of it
+    """
+    return f"{STORE}_p{month.year:04d}_{month.month:02d}"
+
+
+def ensure_partitions(cr, months):
+    """Create the missing partitions of some months.
+
+    Call it before the first use of the store in a transaction. The new table is
+    attached, not created in place, so that running inserts are not blocked; an
+    advisory lock makes concurrent callers wait and then find it there.
+
+    :param cr: database cursor
+    :param months: iterable of the first days of months (UTC)
+    :return: names of the partitions made
+    """
+    months = sorted(set(months))
+    if not months:
+        return []
+    names = [partition_name(month) for month in months]
+    missing = _missing(cr, months, names)
+    if not missing:
+        return []
+    cr.execute("SELECT pg_advisory_xact_lock(hashtext('saas_usage_event_store'))")
+    missing = _missing(cr, months, names)
+    for month in missing:
+        _create_partition(cr, month)
+    return [partition_name(month) for month in missing]
+
+
+def _missing(cr, months, names):
+    cr.execute("SELECT n FROM unnest(%s) n WHERE to_regclass(n) IS NULL", [names])
+    absent = {name for (name,) in cr.fetchall()}
+    return [month for month in months if partition_name(month) in absent]
+
+
+def _create_partition(cr, month):
+    name = SQL.identifier(partition_name(month))
+    store = SQL.identifier(STORE)
+    end = date(month.year + month.month // 12, month.month % 12 + 1, 1)
+    cr.execute(
+        SQL(
+            """
+            CREATE TABLE %(name)s (LIKE %(store)s INCLUDING DEFAULTS INCLUDING INDEXES);
+            ALTER TABLE %(store)s ATTACH PARTITION %(name)s
+                FOR VALUES FROM (%(start)s) TO (%(end)s);
+            CREATE TRIGGER saas_usage_event_guard_truncate BEFORE TRUNCATE ON %(name)s
+                FOR EACH STATEMENT EXECUTE FUNCTION saas_usage_event_guard()
+            """,
+            name=name,
+            store=store,
+            start=month.isoformat(),
+            end=end.isoformat(),
+        )
+    )

@@ -1,0 +1,389 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""Check a batch of events in memory, before the one statement that stores them.
+
+``engine.event`` decides what a valid event is. It looks at everything and takes its
+time; most events of a feed are plain, so a narrower check lets those pass at once and
+only the others go through the engine. A test holds the two together.
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+
+from ..engine.event import EventLimits, Rejection, validate
+
+SEPARATOR = "\x1f"
+_LIMITS = EventLimits()
+_TEXT = _LIMITS.max_length
+_PROPERTY = _LIMITS.max_property_length
+_PROPERTIES = _LIMITS.max_properties
+_BIG = 10**_LIMITS.integer_digits
+
+
+class BrokenEvent:
+    """An item of a request that could not be read as JSON.
+
+    :param str text: what was sent
+    :param str error: what is wrong with it
+    """
+
+    __slots__ = ("error", "text")
+
+    def __init__(self, text, error):
+        self.text = text
+        self.error = error
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRule:
+    """What a source may send: accepted event times, and the engine's limits."""
+
+    source_id: int
+    oldest: datetime
+    newest: datetime
+    limits: EventLimits
+
+
+def make_source_rule(source_id, now, max_age_days, max_future_minutes):
+    """Return the rule of a source for one batch.
+
+    :param now: aware UTC datetime of the arrival
+    """
+    age = timedelta(days=max_age_days)
+    lead = timedelta(minutes=max_future_minutes)
+    limits = EventLimits(max_age=age, max_lead=lead)
+    return SourceRule(source_id, now - age, now + lead, limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An event that is not stored as it is.
+
+    ``key`` identifies it for "the same again"; ``is_rejected`` tells that it cannot be
+    replayed since it has no identity.
+    """
+
+    index: int
+    code: str
+    message: str
+    event: object
+    key: str
+    source_id: int | None = None
+    is_rejected: bool = False
+
+    def attribute(self, name):
+        """Return a text attribute of the event as far as it can be read, or None."""
+        value = self.event.get(name) if isinstance(self.event, dict) else None
+        if not isinstance(value, str) or not value:
+            return None
+        return "".join(c if c.isprintable() else "�" for c in value[:_TEXT])
+
+
+@dataclass(slots=True)
+class Screened:
+    """Good events as columns, and everything else."""
+
+    indexes: list = field(default_factory=list)
+    ids: list = field(default_factory=list)
+    sources: list = field(default_factory=list)
+    types: list = field(default_factory=list)
+    subjects: list = field(default_factory=list)
+    times: list = field(default_factory=list)
+    months: set = field(default_factory=set)
+    data: list = field(default_factory=list)
+    duplicates: list = field(default_factory=list)
+    problems: list = field(default_factory=list)
+
+    def add(self, index, event_id, source_id, event_type, subject, at, data):
+        """Take a good event; ``at`` is an aware UTC datetime."""
+        # Naive UTC, as Odoo stores times.
+        text = at.isoformat()[:-6]
+        self.indexes.append(index)
+        self.ids.append(event_id)
+        self.sources.append(source_id)
+        self.types.append(event_type)
+        self.subjects.append(subject)
+        self.times.append(text)
+        self.months.add(text[:7])
+        self.data.append(data)
+
+    def drop(self, positions):
+        """Take good events out again, from the columns only."""
+        for position in sorted(positions, reverse=True):
+            for column in (
+                self.indexes,
+                self.ids,
+                self.sources,
+                self.types,
+                self.subjects,
+                self.times,
+                self.data,
+            ):
+                del column[position]
+
+
+def screen(events, sources, types, now):
+    """Split a batch into storable columns, duplicates within it, and problems.
+
+    :param list events: decoded items, numbers as int or ``Decimal``
+    :param dict sources: code -> ``SourceRule``
+    :param dict types: event type -> tuple of (key, is_numeric) its meters need
+    :param now: aware UTC datetime of the arrival
+    :return: ``Screened``; of equal (source, id) the first good one counts
+    """
+    result = Screened()
+    seen = set()
+    for index, event in enumerate(events):
+        found = _accept_plain(event, sources, types)
+        if found is None:
+            found = _judge(index, event, sources, types, now)
+            if isinstance(found, Problem):
+                result.problems.append(found)
+                continue
+        key = found[1], found[0]
+        if key in seen:
+            result.duplicates.append(index)
+            continue
+        seen.add(key)
+        result.add(index, *found)
+    return result
+
+
+def _accept_plain(event, sources, types):
+    """Return the columns of an event nobody could object to, or None for a closer look.
+
+    Narrower than the engine in everything: printable text only, UTC with ``Z``,
+    integers, no top-level value.
+    """
+    try:
+        event_id = event["id"]
+        subject = event["subject"]
+        event_type = event["type"]
+        rule = sources[event["source"]]
+        needs = types[event_type]
+        text = event["time"]
+        if (
+            text[19:20] not in ("Z", ".")
+            or text[-1] != "Z"
+            or text[10] != "T"
+            or text[4] + text[7] != "--"
+            or text[13] + text[16] != "::"
+        ):
+            return None
+        at = datetime.fromisoformat(text[:-1] + "+00:00")
+        if not (
+            type(event_id) is str
+            and type(subject) is str
+            and 0 < len(event_id) <= _TEXT
+            and 0 < len(subject) <= _TEXT
+            and event_id.isprintable()
+            and subject.isprintable()
+            and not event_id.isspace()
+            and not subject.isspace()
+            and rule.oldest <= at <= rule.newest
+            and "value" not in event
+        ):
+            return None
+        data = event.get("data")
+        if not _is_plain_data(data):
+            return None
+        for key, is_numeric in needs:
+            value = data[key]
+            if value == "" or value is None or type(value) is bool:
+                return None
+            if is_numeric and (type(value) is not int or value < 0):
+                return None
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        return None
+    return event_id, rule.source_id, event_type, subject, at, data
+
+
+def _is_plain_data(data):
+    if data is None:
+        return True
+    if type(data) is not dict or len(data) > _PROPERTIES:
+        return False
+    for key, value in data.items():
+        kind = type(value)
+        if not (
+            (kind is str and len(value) <= _PROPERTY)
+            or (kind is int and -_BIG < value < _BIG)
+            or kind is bool
+            or value is None
+        ):
+            return False
+        if not key or len(key) > _TEXT or not key.isprintable():
+            return False
+    return True
+
+
+# ----------------------------------------------------------------------
+# The slow side: the engine's judgement, and what is wrong in words
+# ----------------------------------------------------------------------
+def _judge(index, event, sources, types, now):
+    """Return the columns of an event, or its ``Problem``."""
+    if isinstance(event, BrokenEvent):
+        key = _content_key(event.text)
+        message = f"This is not valid JSON: {event.error}."
+        return Problem(index, "broken_json", message, event.text, key, None, True)
+    code = event.get("source") if isinstance(event, dict) else None
+    rule = sources.get(code) if isinstance(code, str) else None
+    found = validate(event, now, rule.limits if rule else _LIMITS)
+    if isinstance(found, Rejection):
+        return _refuse(index, event, found.code, found.message, rule)
+    if rule is None:
+        return _refuse(
+            index,
+            event,
+            "unknown_source",
+            f"No active usage source has the code “{found.source}”.",
+            rule,
+        )
+    if found.type not in types:
+        return _refuse(
+            index,
+            event,
+            "unknown_type",
+            f"No active meter counts events of type “{found.type}”.",
+            rule,
+        )
+    data = dict(found.properties)
+    if found.value is not None:
+        data["value"] = found.value
+    refusal = _check_values(data, types[found.type])
+    if refusal:
+        return _refuse(index, event, *refusal, rule)
+    return found.id, rule.source_id, found.type, found.subject, found.time, data
+
+
+def _refuse(index, event, code, message, rule):
+    if not _has_identity(event):
+        key = _content_key(dump(event))
+        return Problem(index, code, message, event, key, rule and rule.source_id, True)
+    key = identity_key(event["source"], event["id"])
+    return Problem(index, code, message, event, key, rule and rule.source_id)
+
+
+def _has_identity(event):
+    return isinstance(event, dict) and all(
+        isinstance(event.get(name), str)
+        and 0 < len(event[name]) <= _TEXT
+        and event[name].isprintable()
+        and not event[name].isspace()
+        for name in ("id", "source")
+    )
+
+
+def _check_values(data, needs):
+    """Return (code, message) when a meter could not read its value, else None."""
+    for key, is_numeric in needs:
+        value = data.get(key)
+        if value is None or value == "":
+            return "missing_value", f"The meter needs data.{key}, which is missing."
+        if is_numeric:
+            number = _parse(value)
+            if isinstance(number, Rejection):
+                return number.code, f"data.{key}: {number.message}"
+    return None
+
+
+def _parse(value):
+    # The engine judges values within an event only; this is the smallest one.
+    found = validate(
+        {
+            "id": "x",
+            "source": "x",
+            "type": "x",
+            "subject": "x",
+            "time": "2000-01-01T00:00:00Z",
+            "data": {"value": value},
+        },
+        _EPOCH,
+    )
+    return found if isinstance(found, Rejection) else found.value
+
+
+_EPOCH = datetime(2000, 1, 1, tzinfo=timezone.utc)
+
+
+def identity_key(source, event_id):
+    """Return the quarantine key of an event that has an identity.
+
+    :param str source: source code
+    """
+    return _digest(f"key{SEPARATOR}{source}{SEPARATOR}{event_id}")
+
+
+def _content_key(text):
+    return _digest(f"raw{SEPARATOR}{text}")
+
+
+def _digest(text):
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+# ----------------------------------------------------------------------
+# JSON with every digit
+# ----------------------------------------------------------------------
+_DECIMAL = re.compile(r'"\\u0001([-+.0-9eE]+)\\u0001"')
+
+
+def _mark_decimal(value):
+    if isinstance(value, Decimal):
+        return f"\x01{value}\x01"
+    raise TypeError(f"not JSON: {type(value)}")
+
+
+def dump(value, ascii_only=True):
+    """Write JSON with ``Decimal`` as numbers, every digit kept.
+
+    :param ascii_only: escape everything else, which also keeps unpaired surrogates
+    :return: JSON text
+    """
+    text = json.dumps(
+        value,
+        default=_mark_decimal,
+        ensure_ascii=ascii_only,
+        separators=(",", ":"),
+    )
+    return _DECIMAL.sub(r"\1", text) if "\\u0001" in text else text
+
+
+def dump_storable(values):
+    """Write a list as JSON that PostgreSQL's ``jsonb`` takes.
+
+    :return: JSON text, and the positions that cannot be stored (NUL characters,
+        unpaired surrogates); the text leaves them out
+    """
+    text = dump(values, ascii_only=False)
+    if "\\u0000" not in text and _is_utf8(text):
+        return text, []
+    good = [_is_storable(value) for value in values]
+    kept = [value for value, is_good in zip(values, good) if is_good]
+    bad = [position for position, is_good in enumerate(good) if not is_good]
+    return dump(kept, ascii_only=False), bad
+
+
+def _is_utf8(text):
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_storable(value):
+    if isinstance(value, str):
+        return "\x00" not in value and _is_utf8(value)
+    if isinstance(value, dict):
+        return all(_is_storable(k) and _is_storable(v) for k, v in value.items())
+    return True
+
+
+def refuse_good(index, event, source_id, code, message):
+    """Return the problem of an event that passed the screen and failed later."""
+    key = identity_key(event["source"], event["id"])
+    return Problem(index, code, message, event, key, source_id)
