@@ -2,7 +2,7 @@
 """Kinds of billing cases: each turns a row into engine calls and checks."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +14,7 @@ ops = load_engine("saas_subscription_ops")
 rating = usage.rating
 Row = Mapping[str, Any]
 ZERO = Decimal(0)
-_EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(2026, 1, 1, tzinfo=timezone.utc)
 _MODES = {
     "ceil": "ceil",
     "up": "ceil",

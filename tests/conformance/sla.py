@@ -52,7 +52,9 @@ def calendar(row: Row, content: Row) -> Any:
         weekly=engine.calendar.weekly_hours(hours),
         holidays=frozenset(day(one) for one in holidays if isinstance(one, str)),
         leaves=tuple(
-            (instant(one[0]), instant(one[1])) for one in holidays if isinstance(one, list)
+            (instant(one[0]), instant(one[1]))
+            for one in holidays
+            if isinstance(one, list)
         ),
     )
 

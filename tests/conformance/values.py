@@ -5,13 +5,16 @@ Numbers and dates stay text until a kind says what they are, so ``0.1`` is never
 binary float and ``18:00`` never a base-60 number.
 """
 
+import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+
+UTC = timezone.utc
 
 
 class CaseError(Exception):
@@ -144,7 +147,7 @@ def instant(value: Any) -> datetime:
     :raise CaseError: anything else
     """
     try:
-        moment = datetime.fromisoformat(str(value))
+        moment = datetime.fromisoformat(re.sub("[Zz]$", "+00:00", str(value).strip()))
     except ValueError as error:
         raise CaseError(f"not a point in time: {value!r}") from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)

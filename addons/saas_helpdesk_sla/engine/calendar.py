@@ -9,7 +9,7 @@ reads a time inside a block, so days of 23 and 25 hours need no special case.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from functools import lru_cache
 from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from .errors import CalendarError
 from .intervals import Interval, clip, merge, normalize, utc, without
 
+UTC = timezone.utc
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
 Block = tuple[timedelta, timedelta]
@@ -63,8 +64,8 @@ def local_date(moment: datetime, zone: ZoneInfo) -> date:
 def _offsets(zone: ZoneInfo, day: date) -> tuple[tuple[datetime, datetime], ...]:
     """Return stretches of constant UTC offset that cover a local date.
 
-    Each is (naive UTC start of the stretch, naive wall reading at that instant); the
-    last one is followed by an end marker.
+    Each is a half-open pair of naive UTC instants. Zones change their offset at most
+    once in the days around a date, so one search finds the change to the second.
     """
     noon = datetime.combine(day, time())
     low, high = noon - 2 * DAY, noon + 3 * DAY
@@ -76,9 +77,7 @@ def _offsets(zone: ZoneInfo, day: date) -> tuple[tuple[datetime, datetime], ...]
             same = _offset(zone, middle) == _offset(zone, left)
             left, right = (middle, right) if same else (left, middle)
         edges.append(right)
-    return tuple(
-        (start, stop) for start, stop in zip(edges, [*edges[1:], high], strict=True)
-    )
+    return tuple(zip(edges, [*edges[1:], high], strict=True))
 
 
 def _offset(zone: ZoneInfo, moment: datetime) -> timedelta:
@@ -87,7 +86,9 @@ def _offset(zone: ZoneInfo, moment: datetime) -> timedelta:
     return offset if offset is not None else timedelta(0)
 
 
-def local_intervals(zone: ZoneInfo, day: date, blocks: Sequence[Block]) -> list[Interval]:
+def local_intervals(
+    zone: ZoneInfo, day: date, blocks: Sequence[Block]
+) -> list[Interval]:
     """Return the instants of a date whose wall clock reads inside the blocks.
 
     An hour that the clock skips is in no block, one that it repeats counts twice.

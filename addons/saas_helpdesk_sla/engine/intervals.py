@@ -6,10 +6,11 @@ wrong across a change of summer time.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 from .errors import IntervalError
 
+UTC = timezone.utc
 Interval = tuple[datetime, datetime]
 ZERO = timedelta(0)
 

@@ -9,12 +9,13 @@ remembered: 31 Jan, 28 Feb, 31 Mar.
 from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from .errors import PeriodError
 
 UNITS = ("day", "week", "month", "quarter", "year")
+UTC = timezone.utc
 ALIGNMENTS = ("anniversary", "calendar")
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 _DAYS = {"day": 1, "week": 7}

@@ -206,9 +206,7 @@ def _recurring(
     calendar = periods(plan.anchor, plan.recurrence, first, until, plan.alignment)
     for period in calendar:
         served = _served(line, period)
-        if served is None or not is_due(
-            line.timing, served.start, served.end, cutoff
-        ):
+        if served is None or not is_due(line.timing, served.start, served.end, cutoff):
             continue
         if plan.proration == "none":
             # a short first period costs the whole, a line added later waits

@@ -160,8 +160,6 @@ def slices(
         raise ProrationError("a cut lies outside the period")
     edges = [full_start, *sorted(set(cuts)), full_end]
     return [
-        slice_amount(
-            amount, Period(a, b, full_start, full_end), policy, rounding, tz
-        )
+        slice_amount(amount, Period(a, b, full_start, full_end), policy, rounding, tz)
         for a, b in zip(edges, edges[1:], strict=False)
     ]

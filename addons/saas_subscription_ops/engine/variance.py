@@ -61,13 +61,17 @@ def check_median(
     if len(history) < needed:
         return None
     usual = median(history[-window:])
-    away = abs(CONTEXT.subtract(amount, usual))
-    allowed = CONTEXT.divide(CONTEXT.multiply(abs(usual), tolerance), Decimal(100))
+    away = CONTEXT.abs(CONTEXT.subtract(amount, usual))
+    allowed = CONTEXT.divide(
+        CONTEXT.multiply(CONTEXT.abs(usual), tolerance), Decimal(100)
+    )
     if away <= max(allowed, minimum):
         return None
     percent = None
     if usual:
-        percent = CONTEXT.divide(CONTEXT.multiply(away, Decimal(100)), abs(usual))
+        percent = CONTEXT.divide(
+            CONTEXT.multiply(away, Decimal(100)), CONTEXT.abs(usual)
+        )
     return Finding("variance_median", amount, usual, percent)
 
 
@@ -92,7 +96,7 @@ def check_credit(
     :param tolerance: allowed credits in percent of ``invoiced``
     :return: finding ``unusual_credit`` with the credits as a positive amount, or None
     """
-    credits = -total(amount for amount in amounts if amount < 0)
+    credits = CONTEXT.minus(total(amount for amount in amounts if amount < 0))
     allowed = CONTEXT.divide(
         CONTEXT.multiply(max(invoiced, ZERO), tolerance), Decimal(100)
     )

@@ -94,7 +94,7 @@ def aggregate(kind: str, events: Iterable[UsageEvent]) -> Decimal:
 
     :param kind: key of :data:`AGGREGATIONS`
     :param events: events of the period, in any order
-    :return: the aggregated quantity, zero without events; ``avg`` rounded to 12 decimals
+    :return: the aggregated quantity, zero without events; ``avg`` has 12 decimals
     :raise AggregationError: unknown kind
     """
     if kind not in AGGREGATIONS:

@@ -10,9 +10,10 @@ limits are parameters.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from decimal import Context, Decimal, InvalidOperation
 
+UTC = timezone.utc
 _RFC3339 = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:)(\d{2})(?:\.(\d+))?"
     r"(?P<zone>[Zz]|[+-]\d{2}:\d{2})?"
@@ -115,7 +116,9 @@ def _validate(
 def _text(name: str, value: object, limits: EventLimits) -> str:
     """Return a required attribute as clean text."""
     if value is None or value == "":
-        raise _RefusedError(f"missing_{name}", name, f"The attribute {name} is missing.")
+        raise _RefusedError(
+            f"missing_{name}", name, f"The attribute {name} is missing."
+        )
     if not isinstance(value, str) or not value.strip() or _CONTROL.search(value):
         raise _RefusedError(
             f"invalid_{name}", name, f"The attribute {name} must be printable text."

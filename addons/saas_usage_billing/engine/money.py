@@ -142,6 +142,15 @@ def subtract(left: Decimal, right: Decimal) -> Decimal:
     return CONTEXT.subtract(left, right)
 
 
+def negative(value: Decimal) -> Decimal:
+    """Change the sign exactly; the operator would round to the caller's context.
+
+    :param value: any finite number
+    :return: ``-value``
+    """
+    return CONTEXT.minus(value)
+
+
 def round_parts(parts: Sequence[Decimal], unit: Decimal) -> list[Decimal]:
     """Round parts so that they sum to their rounded total (cumulative rounding).
 

@@ -16,14 +16,22 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from .errors import TermsError
-from .models import block, graduated, graduated_percentage, package, stairstep
-from .models import standard, volume
+from .models import (
+    block,
+    graduated,
+    graduated_percentage,
+    package,
+    stairstep,
+    standard,
+    volume,
+)
 from .money import (
     CONTEXT,
     ROUNDING_MODES,
     ZERO,
     add,
     check_quantity,
+    negative,
     percent_of,
     round_parts,
     round_unit,
@@ -96,7 +104,8 @@ class PriceTerms:
                 raise TermsError(f"{name} must be zero or more: {value}")
         if not ZERO <= self.discount_percent <= 100:
             raise TermsError(f"discount must be 0 to 100: {self.discount_percent}")
-        if None not in (self.minimum, self.maximum) and self.minimum > self.maximum:
+        low, high = self.minimum, self.maximum
+        if low is not None and high is not None and low > high:
             raise TermsError("the minimum is above the maximum")
 
 
@@ -214,9 +223,7 @@ def billable(line: Decimal, free: Decimal, before: Decimal = ZERO) -> Decimal:
     return max(subtract(line, left), ZERO)
 
 
-def rate(
-    terms: PriceTerms, quantity: Decimal, credits: Decimal = ZERO
-) -> RatedUsage:
+def rate(terms: PriceTerms, quantity: Decimal, credits: Decimal = ZERO) -> RatedUsage:
     """Price one period's quantity.
 
     :param terms: price and its limits
@@ -245,14 +252,14 @@ def _adjust(
             steps.append(Adjustment(step, delta))
         return add((amount, delta))
 
-    amount = change("discount", -percent_of(amount, terms.discount_percent))
+    amount = change("discount", negative(percent_of(amount, terms.discount_percent)))
     if terms.maximum is not None:
         room = max(subtract(terms.maximum, billed), ZERO)
         amount = change("maximum", min(subtract(room, amount), ZERO))
     if terms.minimum is not None and last:
         missing = subtract(terms.minimum, add((billed, amount)))
         amount = change("minimum", max(missing, ZERO))
-    change("credits", -min(credits, max(amount, ZERO)))
+    change("credits", negative(min(credits, max(amount, ZERO))))
     return tuple(steps)
 
 
@@ -295,7 +302,10 @@ def rate_part(
 def _negative(line: RatedLine) -> RatedLine:
     """Return a line that takes an earlier one back."""
     return replace(
-        line, quantity=-line.quantity, flat=-line.flat, amount=-line.amount
+        line,
+        quantity=negative(line.quantity),
+        flat=negative(line.flat),
+        amount=negative(line.amount),
     )
 
 
@@ -310,9 +320,7 @@ def rate_windows(terms: PriceTerms, quantities: Sequence[Decimal]) -> Decimal:
     return add(rate(terms, quantity).amount for quantity in quantities)
 
 
-def rate_cumulative(
-    terms: PriceTerms, cumulative: Sequence[Decimal]
-) -> list[Decimal]:
+def rate_cumulative(terms: PriceTerms, cumulative: Sequence[Decimal]) -> list[Decimal]:
     """Price a running total period by period, tiers counting over all of them.
 
     Yearly tiers with monthly invoices: each period costs what the running total costs
@@ -324,7 +332,8 @@ def rate_cumulative(
     :raise QuantityError: a negative quantity
     """
     totals = [rate(terms, quantity).amount for quantity in cumulative]
-    return [subtract(now, old) for old, now in zip([ZERO, *totals], totals)]
+    before = [ZERO, *totals[:-1]] if totals else []
+    return [subtract(now, old) for old, now in zip(before, totals, strict=True)]
 
 
 def rounded(rated: RatedUsage, unit: Decimal) -> RatedUsage:
@@ -336,7 +345,8 @@ def rounded(rated: RatedUsage, unit: Decimal) -> RatedUsage:
         amount is the rounded exact amount
     :raise QuantityError: unit not positive
     """
-    parts = [row.amount for row in (*rated.lines, *rated.adjustments)]
+    parts = [line.amount for line in rated.lines]
+    parts += [step.amount for step in rated.adjustments]
     amounts = round_parts(parts, unit)
     count = len(rated.lines)
     lines = zip(rated.lines, amounts[:count], strict=True)

@@ -22,7 +22,7 @@ def price(quantity: Decimal, tiers: Sequence[Tier]) -> list[RatedLine]:
     :raise QuantityError: negative or not finite quantity
     """
     check_quantity(quantity)
-    lines = []
+    lines: list[RatedLine] = []
     for span in spans(tiers):
         if lines and quantity <= span.lower:
             break

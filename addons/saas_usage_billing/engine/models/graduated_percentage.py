@@ -19,15 +19,13 @@ def price(amount: Decimal, tiers: Sequence[Tier]) -> list[RatedLine]:
     :raise QuantityError: negative or not finite amount
     """
     check_quantity(amount, "amount")
-    lines = []
+    lines: list[RatedLine] = []
     for span in spans(tiers):
         if lines and amount <= span.lower:
             break
         part = span.share(amount)
         fee = add((percent_of(part, span.tier.unit), span.tier.flat))
         lines.append(
-            RatedLine(
-                span.lower, span.upper, part, span.tier.unit, span.tier.flat, fee
-            )
+            RatedLine(span.lower, span.upper, part, span.tier.unit, span.tier.flat, fee)
         )
     return lines

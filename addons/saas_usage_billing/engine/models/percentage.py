@@ -34,7 +34,8 @@ class PercentageTerms:
             raise TermsError("a percentage price has only zero or positive terms")
         if self.free_events is not None and self.free_events < 0:
             raise TermsError("free events must be zero or more")
-        if None not in (self.minimum, self.maximum) and self.minimum > self.maximum:
+        low, high = self.minimum, self.maximum
+        if low is not None and high is not None and low > high:
             raise TermsError("the minimum per event is above the maximum")
 
 

@@ -27,7 +27,5 @@ def price(
     span = find_span(tiers, quantity)
     amount = add((times(units, span.tier.unit), span.tier.flat))
     return [
-        RatedLine(
-            span.lower, span.upper, units, span.tier.unit, span.tier.flat, amount
-        )
+        RatedLine(span.lower, span.upper, units, span.tier.unit, span.tier.flat, amount)
     ]
