@@ -5,6 +5,6 @@ Standard library and relative imports only; every instant is an aware datetime a
 clock time ``at`` is always a parameter.
 """
 
-from . import calendar, clock, deadline, errors, intervals
+from . import calendar, clock, deadline, errors, intervals, rounds
 
-__all__ = ["calendar", "clock", "deadline", "errors", "intervals"]
+__all__ = ["calendar", "clock", "deadline", "errors", "intervals", "rounds"]
