@@ -4,7 +4,15 @@ from odoo.fields import Domain
 from odoo.tools import SQL, float_compare
 from odoo.tools.misc import formatLang
 
-STORED_KEYS = ("kpi_id", "company_id", "date_start", "definition_version", "dimension")
+STORED_KEYS = (
+    "kpi_id",
+    "company_id",
+    "date_start",
+    "date_end",
+    "definition_version",
+    "dimension",
+)
+FLAGS = ("saas_is_current", "saas_is_month_close", "saas_is_latest", "saas_is_total")
 
 
 class SaasKpiValue(models.Model):
@@ -14,7 +22,7 @@ class SaasKpiValue(models.Model):
     for one period, and a stock such as MRR must not be added over dates. The
     search flags name the sets a figure may be built from:
 
-    * *in force*: the newest definition of each period;
+    * *in force*: not overtaken by a newer definition that covers the same days;
     * *month close*: of those, the last date of each month (stocks over months);
     * *current*: of those, the newest date (what is true now). It is taken over all
       dimensions together, so a state nobody is in any more does not linger;
@@ -49,11 +57,10 @@ class SaasKpiValue(models.Model):
         help="Part of the total of its KPI; a split beside a total is not.",
     )
     saas_owner_id = fields.Many2one(related="kpi_id.saas_owner_id")
-    saas_unit = fields.Selection(related="kpi_id.unit", string="Unit")
     saas_value_text = fields.Char(string="Shown Value", compute="_compute_saas_texts")
     saas_target_text = fields.Char(string="Shown Target", compute="_compute_saas_texts")
     saas_previous_value = fields.Float(
-        string="Previous Value",
+        string="Value Before",
         digits=(16, 4),
         compute="_compute_saas_previous_value",
         help="Value of the period before, same company and dimension.",
@@ -71,44 +78,49 @@ class SaasKpiValue(models.Model):
     # ------------------------------------------------------------ search flags
 
     def _compute_saas_flags(self):
-        for name in (*self._saas_flag_partitions(), "saas_is_total"):
+        for name in FLAGS:
             chosen = self.search([("id", "in", self.ids), (name, "=", True)])
             for value in self:
                 value[name] = value in chosen
 
-    @api.model
-    def _saas_flag_partitions(self) -> dict:
-        """Return, for each flag, the columns within which the newest row is taken."""
-        return {
-            "saas_is_current": SQL("kpi_id, company_id, date_start"),
-            "saas_is_month_close": SQL(
-                "kpi_id, company_id, date_trunc('month', date_start)"
-            ),
-            "saas_is_latest": SQL("kpi_id, company_id"),
-        }
-
     def _search_saas_is_current(self, operator, value):
-        return self._search_saas_flag("saas_is_current", operator)
+        return self._search_saas_flag(operator)
 
     def _search_saas_is_month_close(self, operator, value):
-        return self._search_saas_flag("saas_is_month_close", operator)
+        month = SQL("kpi_id, company_id, date_trunc('month', date_start)")
+        return self._search_saas_flag(operator, month)
 
     def _search_saas_is_latest(self, operator, value):
-        return self._search_saas_flag("saas_is_latest", operator)
+        return self._search_saas_flag(operator, SQL("kpi_id, company_id"))
 
-    def _search_saas_flag(self, name, operator):
+    def _search_saas_flag(self, operator, partition=None):
+        """Return the domain of the rows in force, or of the newest of them.
+
+        :param str operator: only ``in`` is answered, the framework does the rest
+        :param SQL partition: columns within which only the newest date is kept
+        """
         if operator != "in":
             return NotImplemented
         self.flush_model(STORED_KEYS)
-        ranked = SQL(
+        rank = SQL("1")
+        if partition:
+            rank = SQL(
+                "dense_rank() OVER (PARTITION BY %s ORDER BY date_start DESC)", partition
+            )
+        in_force = SQL(
             """(SELECT id FROM (
-                SELECT id, dense_rank() OVER (
-                    PARTITION BY %s ORDER BY date_start DESC, definition_version DESC
-                ) AS place FROM saas_kpi_value
+                SELECT id, %s AS place FROM saas_kpi_value AS this
+                WHERE NOT EXISTS (
+                    SELECT 1 FROM saas_kpi_value AS newer
+                    WHERE newer.kpi_id = this.kpi_id
+                      AND newer.company_id = this.company_id
+                      AND newer.definition_version > this.definition_version
+                      AND newer.date_start < this.date_end
+                      AND newer.date_end > this.date_start)
             ) AS ranked WHERE place = 1)""",
-            self._saas_flag_partitions()[name],
+            rank,
         )
-        return Domain("id", "in", ranked)
+        return Domain("id", "in", in_force)
 
     def _search_saas_is_total(self, operator, value):
         if operator != "in":

@@ -1,0 +1,301 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+import json
+from datetime import date
+
+from odoo.tests import HttpCase, tagged
+
+from .common import DashboardFactory
+
+# Runs in the browser: waits until nothing is loading any more, compares every figure
+# with what Python sent, before and after each filter.
+SCRIPT = """
+(async () => {
+    const steps = %s;
+    const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+    const loader = odoo.__WOWL_DEBUG__.root.env.services.spreadsheet_dashboard_loader;
+    const active = () => loader && loader.getActiveDashboard();
+    for (let i = 0; i < 200 && !(active() && ["Loaded", "Error"].includes(active().status)); i++) {
+        await sleep(100);
+    }
+    if (!active() || active().status !== "Loaded") {
+        throw new Error("not loaded: " + (active() && active().error));
+    }
+    const model = active().model;
+    const getters = model.getters;
+    const isLoading = (cell) =>
+        cell.type === "error" && /loading/i.test(String(cell.value) + (cell.message || ""));
+    const cells = () =>
+        getters.getSheetIds().flatMap((sheetId) =>
+            Object.values(getters.getEvaluatedCells(sheetId)).map((cell) => [sheetId, cell])
+        );
+    const settle = async () => {
+        for (let i = 0; i < 100; i++) {
+            model.dispatch("EVALUATE_CELLS");
+            let busy = cells().some(([, cell]) => isLoading(cell));
+            for (const id of getters.getOdooChartIds()) {
+                const source = getters.getChartDataSource(id);
+                if (!source.isReady()) {
+                    busy = true;
+                    source.load();
+                }
+            }
+            if (!busy) {
+                return;
+            }
+            await sleep(100);
+        }
+        throw new Error("still loading");
+    };
+    const runtimes = () =>
+        getters.getSheetIds().flatMap((sheetId) =>
+            getters.getChartIds(sheetId).map((id) => [
+                getters.getChartDefinition(id),
+                getters.getChartRuntime(id),
+            ])
+        );
+    const problems = [];
+    for (const step of steps) {
+        for (const [label, value] of Object.entries(step.filters)) {
+            const filter = getters.getGlobalFilters().find((one) => one.label === label);
+            model.dispatch("SET_GLOBAL_FILTER_VALUE", { id: filter.id, value });
+        }
+        await sleep(50);
+        await settle();
+        for (const [sheetId, cell] of cells()) {
+            if (cell.type === "error") {
+                problems.push(`${step.name}: ${getters.getSheetName(sheetId)} ${cell.value} ${cell.message}`);
+            }
+        }
+        const cards = {};
+        const series = {};
+        for (const [definition, runtime] of runtimes()) {
+            if (definition.type === "scorecard") {
+                cards[definition.title.text] = runtime.keyValue;
+            } else {
+                const data = runtime.chartJsConfig.data;
+                const key = JSON.stringify(definition.searchParams.domain).match(/"code"|"kpi_id.code","=","(\\w+)"/);
+                series[(key && key[1]) || definition.metaData.resModel] = Object.fromEntries(
+                    data.datasets.flatMap((set) =>
+                        data.labels.map((label, i) => [`${label} / ${set.label}`, set.data[i]])
+                    )
+                );
+            }
+        }
+        for (const [title, wanted] of Object.entries(step.cards)) {
+            if (cards[title] !== wanted) {
+                problems.push(`${step.name}: ${title} shows ${cards[title]}, not ${wanted}`);
+            }
+        }
+        for (const [key, points] of Object.entries(step.charts || {})) {
+            for (const [point, wanted] of Object.entries(points)) {
+                const got = (series[key] || {})[point];
+                if (got === undefined || Math.abs(got - wanted) > 0.00001) {
+                    problems.push(`${step.name}: chart ${key} ${point} is ${got}, not ${wanted}: ` + JSON.stringify(series[key]));
+                }
+            }
+        }
+        if (step.texts) {
+            const shown = new Set(cells().map(([, cell]) => cell.formattedValue));
+            for (const text of step.texts) {
+                if (!shown.has(text)) {
+                    problems.push(`${step.name}: ${text} is not shown`);
+                }
+            }
+        }
+    }
+    if (problems.length) {
+        throw new Error(problems.join("\\n"));
+    }
+    console.log("test successful");
+})();
+"""
+READY = (
+    "!!(odoo.__WOWL_DEBUG__ && odoo.__WOWL_DEBUG__.root"
+    " && odoo.__WOWL_DEBUG__.root.env.services.spreadsheet_dashboard_loader"
+    " && document.querySelector('.o_spreadsheet_dashboard_action'))"
+)
+
+
+@tagged("post_install", "-at_install")
+class TestDashboardBrowser(DashboardFactory, HttpCase):
+    """What the browser shows equals what Python computes; no cell is an error."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls._setup_companies()
+        both = cls.company | cls.other_company
+        groups = "saas_core.group_saas_core_user"
+        cls.reader = cls._user("dash_browser", groups, both)
+
+    def _open(self, key, steps, companies=None):
+        dashboard = self.env.ref(f"saas_dashboards.spreadsheet_dashboard_saas_{key}")
+        companies = companies or self.company
+        self.browser_js(
+            f"/odoo/dashboards?dashboard_id={dashboard.id}&debug=1",
+            SCRIPT % json.dumps(steps),
+            ready=READY,
+            login=self.reader.login,
+            cookies={"cids": "-".join(str(one) for one in companies.ids)},
+            timeout=120,
+        )
+
+    def _seed(self):
+        """Three months of all headline KPIs; returns them as ``{code: [values]}``."""
+        months = [date(2030, 1, 1), date(2030, 2, 1), date(2030, 3, 1)]
+        values = {
+            "mrr": ["500.00", "750.50", "901.25"],
+            "active_subscriptions": [1, 2, 3],
+            "invoiced_recurring": ["500.00", "750.50", "901.25"],
+            "invoiced_usage": ["12.34", "0.66", "100.01"],
+            "open_exceptions": [4, 0, 2],
+            "sla_met_rate": ["90.00", "100.00", "87.50"],
+            "open_tickets": [9, 8, 12],
+        }
+        for code, numbers in values.items():
+            for month, number in zip(months, numbers, strict=True):
+                self._store(code, month, number)
+        split = {"": 5, "Kick-off": 2, "Configuration": 3}
+        self._store("onboarding_open", months[-1], split)
+        return values
+
+    def test_empty_database(self):
+        """Nothing stored: every figure is a dash, nothing is an error."""
+        dashes = {
+            title: "-"
+            for title in (
+                "MRR",
+                "Active subscriptions",
+                "Invoiced recurring",
+                "Invoiced usage",
+                "Open exceptions",
+                "SLA met",
+                "Open tickets",
+                "Onboardings open",
+            )
+        }
+        step = {"name": "empty", "filters": {}, "cards": dashes}
+        self._open("executive", [step])
+
+    def test_figures_equal_python(self):
+        values = self._seed()
+        usage = sum(float(number) for number in values["invoiced_usage"])
+        recurring = sum(float(number) for number in values["invoiced_recurring"])
+        everything = {
+            "name": "all time",
+            "filters": {},
+            "cards": {
+                "MRR": "901.25",
+                "Active subscriptions": "3",
+                "Invoiced recurring": f"{recurring:,.2f}",
+                "Invoiced usage": f"{usage:,.2f}",
+                "Open exceptions": "2",
+                "SLA met": "87.5%",
+                "Open tickets": "12",
+                "Onboardings open": "5",
+            },
+            "charts": {
+                "mrr": {
+                    "January 2030 / Dashboard One": 500.0,
+                    "March 2030 / Dashboard One": 901.25,
+                },
+                "sla_met_rate": {"March 2030 / Dashboard One": 87.5},
+                "invoiced_usage": {"February 2030 / Dashboard One": 0.66},
+            },
+            "texts": [
+                "901.25 USD",
+                "87.5 %",
+                "Amounts in company currency: USD",
+                "Dashboard One",
+            ],
+        }
+        period = {"type": "range", "from": "2030-01-01", "to": "2030-02-28"}
+        filtered = {
+            "name": "January and February",
+            "filters": {"Period": period},
+            "cards": {
+                "MRR": "750.50",
+                "Active subscriptions": "2",
+                "Invoiced recurring": "1,250.50",
+                "Invoiced usage": "13.00",
+                "SLA met": "100.0%",
+                "Open exceptions": "0",
+                "Onboardings open": "-",
+            },
+        }
+        self._kpi("mrr").saas_owner_id = self.reader
+        owned = {
+            "name": "KPI owner",
+            "filters": {
+                "Period": None,
+                "KPI owner": {"operator": "in", "ids": self.reader.ids},
+            },
+            "cards": {"MRR": "901.25", "Invoiced usage": "-", "SLA met": "-"},
+        }
+        self._open("executive", [everything, filtered, owned])
+
+    def test_missing_module_shows_a_dash(self):
+        self._store("mrr", date(2030, 3, 1), "901.25")
+        step = {
+            "name": "core only",
+            "filters": {},
+            "cards": {"MRR": "901.25", "SLA met": "-", "Invoiced usage": "-"},
+        }
+        self._open("executive", [step])
+
+    def test_other_company_is_not_shown(self):
+        self._store("mrr", date(2030, 3, 1), "901.25")
+        self._store("mrr", date(2030, 3, 1), "111.00", self.other_company)
+        step = {"name": "own", "filters": {}, "cards": {"MRR": "901.25"}}
+        self._open("executive", [step])
+
+    def test_currencies_are_never_added(self):
+        """Two companies: money and no sum; counts add up; percentages do not."""
+        for company, money, count, share in (
+            (self.company, "901.25", 3, 90),
+            (self.other_company, "111.00", 4, 100),
+        ):
+            self._store("mrr", date(2030, 3, 1), money, company)
+            self._store("active_subscriptions", date(2030, 3, 1), count, company)
+            self._store("sla_met_rate", date(2030, 3, 1), share, company)
+        several = (
+            "Several currencies are selected: choose one company to see amounts."
+        )
+        step = {
+            "name": "both",
+            "filters": {},
+            "cards": {"MRR": "-", "Active subscriptions": "7", "SLA met": "95.0%"},
+            "charts": {
+                "mrr": {
+                    "March 2030 / Dashboard One": 901.25,
+                    "March 2030 / Dashboard Two": 111.0,
+                }
+            },
+            "texts": ["901.25 USD", "111.00 EUR", several],
+        }
+        self._open("executive", [step], self.company | self.other_company)
+
+    def test_operations_counts_the_queue(self):
+        exceptions = self.env["saas.exception"]
+        for code, severity in (("one.failed", "low"), ("two.failed", "critical")):
+            exceptions._saas_raise_for(
+                self.company, code, "Look at it", queue="finance", severity=severity
+            )
+        exceptions._saas_raise_for(
+            self.other_company, "far.failed", "Elsewhere", queue="finance"
+        )
+        step = {
+            "name": "queue",
+            "filters": {},
+            "cards": {
+                "Open exceptions": "2",
+                "Critical exceptions": "1",
+                "Exceptions without owner": "2",
+            },
+        }
+        nobody = {
+            "name": "owner",
+            "filters": {"Owner": {"operator": "in", "ids": self.reader.ids}},
+            "cards": {"Open exceptions": "0", "Critical exceptions": "0"},
+        }
+        self._open("operations", [step, nobody])
