@@ -18,7 +18,11 @@ COMMANDS = {
     "clean": ("tools.demo", "clean", "stop, then remove the private environment"),
     "logs": ("tools.demo", "logs", "follow the web server's log"),
     "shell": ("tools.demo", "shell", "open an Odoo shell on the demo database"),
-    "test": ("tools.testing", "test", "run all tests; TIER=... ARGS=... select"),
+    "test": (
+        "tools.testing",
+        "test",
+        "run all tests; TIER=... MODULES=... ARGS=... select",
+    ),
     "lint": ("tools.lint", "lint", "check the style of everything"),
     "format": ("tools.lint", "format_all", "let the formatters mend what they can"),
     "bench": ("tools.bench", "bench", "measure against the budgets"),

@@ -13,7 +13,7 @@ import secrets
 import shlex
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -95,22 +95,25 @@ class Tests:
         """The numeric cases against the engines."""
         return [Job("conformance", self._conformance)]
 
-    def addons(self) -> list[Job]:
+    def addons(self) -> Iterator[Job]:
         """The addons' own tests with HTTP and browser, one job per addon."""
         system.ensure_browser()
-        rest = [name for name in addons.own_names() if name != addons.DEMO]
-        suite = self.databases.suite(rest)
-        jobs = []
-        for addon in sorted(addons.all_addons(), key=_size, reverse=True):
-            template = suite
-            if addon.name == addons.DEMO:
-                template = self.databases.suite([addons.DEMO])
-            jobs.append(self._addon_job(addon, template))
-        return jobs
+        templates = {}
+        for addon in chosen_addons():
+            with_demo = addon.name == addons.DEMO
+            if with_demo not in templates:
+                templates[with_demo] = self._template(with_demo)
+            yield self._addon_job(addon, templates[with_demo])
+
+    def _template(self, with_demo: bool) -> str:
+        """Return a template with all addons, or all but the demo company's."""
+        names = addons.own_names()
+        wanted = [name for name in names if with_demo or name != addons.DEMO]
+        return self.databases.suite(wanted)
 
     def install(self) -> list[Job]:
         """Each addon alone: installed, upgraded, uninstalled."""
-        return [self._install_job(addon.name) for addon in addons.all_addons()]
+        return [self._install_job(addon.name) for addon in chosen_addons()]
 
     def e2e(self) -> list[Job]:
         """The main job over HTTP against a started server."""
@@ -158,7 +161,7 @@ class Tests:
         return Job(module, work)
 
     def _e2e(self) -> tuple[int, int, str]:
-        template = self.databases.suite(addons.own_names())
+        template = self._template(with_demo=True)
         with self.databases.passing_clone(template, "e2e") as name:
             with self.server_variables(name) as extra:
                 return self.pytest("e2e", [TESTS / "e2e"], odoo=False, extra=extra)
@@ -231,6 +234,21 @@ class Tests:
         return passed, failed, f"{failures_of(log)}\n{log}" if status else ""
 
 
+def chosen_addons() -> list[Path]:
+    """Return the addons to test, longest tests first; MODULES names some of them.
+
+    :raise ToolError: one does not exist
+    """
+    found = {addon.name: addon for addon in addons.all_addons()}
+    wanted = os.environ.get("MODULES", "").replace(",", " ").split() or list(found)
+    unknown = sorted(set(wanted) - set(found))
+    if unknown:
+        raise ToolError(
+            f"there is no addon {', '.join(unknown)}", f"choose from {', '.join(found)}"
+        )
+    return sorted((found[name] for name in wanted), key=_size, reverse=True)
+
+
 def _size(addon: Path) -> int:
     return sum(path.stat().st_size for path in addon.glob("tests/**/*.py"))
 
@@ -265,11 +283,11 @@ def run_job(job: Job) -> Result:
     return Result(job.name, passed, failed, time.monotonic() - start, details)
 
 
-def run_tier(name: str, prepare: Callable[[], list[Job]]) -> list[Result]:
+def run_tier(name: str, prepare: Callable[[], Iterable[Job]]) -> list[Result]:
     """Run the jobs of a tier, two at a time."""
     start = time.monotonic()
     try:
-        jobs = prepare()
+        jobs = list(prepare())
     except ToolError as error:
         spent = time.monotonic() - start
         return [Result(name, 0, 1, spent, str(error))]
