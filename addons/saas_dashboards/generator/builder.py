@@ -239,7 +239,9 @@ class Book:
         }
         return number
 
-    def chart(self, kind, model, group_by, domain=(), measure="value", now=False, **look):
+    def chart(
+        self, kind, model, group_by, domain=(), measure="value", now=False, **look
+    ):
         """Return the data of a chart that reads Odoo records.
 
         :param str kind: ``line``, ``bar`` or ``pie``

@@ -93,7 +93,9 @@ def _check_ids(doc):
         for sheet in doc.get("sheets", [])
         for figure in sheet.get("figures", [])
     ]
-    problems = [f"figure id {one} is used twice" for one in {*ids} if ids.count(one) > 1]
+    problems = [
+        f"figure id {one} is used twice" for one in {*ids} if ids.count(one) > 1
+    ]
     for kind in ("pivots", "lists"):
         for number, item in doc.get(kind, {}).items():
             if item["id"] != number:
@@ -180,7 +182,9 @@ def _check_pivot_call(where, pivot, kind, arguments):
     }
     for dimension in parts[::2]:
         if dimension.lstrip("#") not in dimensions:
-            problems.append(f"{where}: pivot {pivot['id']} is not grouped by {dimension}")
+            problems.append(
+                f"{where}: pivot {pivot['id']} is not grouped by {dimension}"
+            )
     return problems
 
 
@@ -202,9 +206,7 @@ def _check_ranges(doc, sheet, figure):
 
 def _box(sheet, figure):
     rows, cols = sheet.get("rows", {}), sheet.get("cols", {})
-    top = sum(
-        rows.get(str(i), {}).get("size", 23) for i in range(figure.get("row", 0))
-    )
+    top = sum(rows.get(str(i), {}).get("size", 23) for i in range(figure.get("row", 0)))
     left = sum(
         cols.get(str(i), {}).get("size", 96) for i in range(figure.get("col", 0))
     )
@@ -278,7 +280,9 @@ def _check_menu_references(doc):
     known = {figure for figure, _data in charts(doc)}
     references = doc.get("chartOdooMenusReferences", {})
     problems = [f"menu of unknown figure {one}" for one in references.keys() - known]
-    return problems + [f"figure {one} opens nothing" for one in known - references.keys()]
+    return problems + [
+        f"figure {one} opens nothing" for one in known - references.keys()
+    ]
 
 
 def _shows_present(doc):
@@ -322,7 +326,9 @@ def check_schema(doc: dict, get_field, has_menu_action) -> list:
     for item in doc.get("globalFilters", []):
         if item["type"] == "relation" and get_field(item["modelName"], None) is None:
             problems.append(f"filter {item['label']}: no model {item['modelName']}")
-    problems += [f"menu {one} opens nothing" for one in menus(doc) if not has_menu_action(one)]
+    problems += [
+        f"menu {one} opens nothing" for one in menus(doc) if not has_menu_action(one)
+    ]
     return problems
 
 

@@ -77,8 +77,6 @@ def colour_status(board, col, first, last):
                     "values": [text],
                     "style": {"textColor": colour, "bold": True},
                 },
-                "ranges": [
-                    f"{b.column(col)}{first + 1}:{b.column(col)}{last + 1}"
-                ],
+                "ranges": [f"{b.column(col)}{first + 1}:{b.column(col)}{last + 1}"],
             }
         )

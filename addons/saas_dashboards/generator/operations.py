@@ -69,7 +69,7 @@ def _add_scorecards(book, board, data):
         data.put(
             row,
             1,
-            f'=IF(ISNUMBER(C{row + 1}),C{row + 1},0)',
+            f"=IF(ISNUMBER(C{row + 1}),C{row + 1},0)",
             number_format="#,##0",
         )
         data.put(row, 2, f'=IFERROR(PIVOT.VALUE({pivot},"__count"),"")')
@@ -151,9 +151,7 @@ def _add_tables(book, board):
         ("first_seen_at", "First seen", "yyyy-mm-dd hh:mm"),
         ("due_at", "Due", "yyyy-mm-dd hh:mm"),
     )
-    title = b.menu_link(
-        "Oldest open exceptions", f"{MODULE}.saas_exception_menu_open"
-    )
+    title = b.menu_link("Oldest open exceptions", f"{MODULE}.saas_exception_menu_open")
     row = list_table(board, 5, oldest, title, heads, 12)
     off_target = book.list(
         "KPIs off target",
@@ -185,9 +183,7 @@ def _add_tables(book, board):
         ("status", "Status", None),
         ("computed_at", "Computed at", "yyyy-mm-dd hh:mm"),
     )
-    title = b.menu_link(
-        "KPIs off target", f"{MODULE}.saas_kpi_value_menu_board"
-    )
+    title = b.menu_link("KPIs off target", f"{MODULE}.saas_kpi_value_menu_board")
     row = list_table(board, row + 1, off_target, title, heads, OFF_TARGET_ROWS)
     colour_status(board, 6, row - OFF_TARGET_ROWS, row - 1)
     board.row_count = row + 1

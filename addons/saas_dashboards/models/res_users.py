@@ -108,7 +108,5 @@ class ResUsers(models.Model):
         if not wanted or not self.email:
             return False
         template = self.env.ref("saas_dashboards.mail_template_kpi")
-        template.send_mail(
-            self.id, email_layout_xmlid="mail.mail_notification_light"
-        )
+        template.send_mail(self.id, email_layout_xmlid="mail.mail_notification_light")
         return True

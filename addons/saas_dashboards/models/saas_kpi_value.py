@@ -105,7 +105,8 @@ class SaasKpiValue(models.Model):
         rank = SQL("1")
         if partition:
             rank = SQL(
-                "dense_rank() OVER (PARTITION BY %s ORDER BY date_start DESC)", partition
+                "dense_rank() OVER (PARTITION BY %s ORDER BY date_start DESC)",
+                partition,
             )
         in_force = SQL(
             """(SELECT id FROM (
@@ -247,8 +248,9 @@ class SaasKpiValue(models.Model):
         action["context"] = {"search_default_in_force": 1}
         action["view_mode"] = "graph,list,pivot,form"
         action["views"] = sorted(
-            action["views"], key=lambda view: ("graph", "list").index(view[1])
-            if view[1] in ("graph", "list")
-            else 2
+            action["views"],
+            key=lambda view: (
+                ("graph", "list").index(view[1]) if view[1] in ("graph", "list") else 2
+            ),
         )
         return action

@@ -40,14 +40,10 @@ class TestDashboardSchema(TransactionCase):
 
     def test_loaded_dashboards_are_the_files(self):
         for key in ("executive", "operations"):
-            record = self.env.ref(
-                f"saas_dashboards.spreadsheet_dashboard_saas_{key}"
-            )
+            record = self.env.ref(f"saas_dashboards.spreadsheet_dashboard_saas_{key}")
             path = f"saas_dashboards/data/files/saas_{key}_dashboard.json"
             with file_open(path) as file:
-                self.assertEqual(
-                    json.loads(record.spreadsheet_data), json.load(file)
-                )
+                self.assertEqual(json.loads(record.spreadsheet_data), json.load(file))
 
     def test_unknown_names_are_found(self):
         text = generate()["saas_executive_dashboard.json"]

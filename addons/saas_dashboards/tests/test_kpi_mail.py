@@ -61,18 +61,14 @@ class TestKpiMail(DashboardCase, MailCase):
         self.reader.saas_kpi_mail = "off_target"
         self.assertFalse(self._serve(self.reader))
         kpi = self._kpi("sla_met_rate", direction="up")
-        kpi.write(
-            {"target": 95, "warning_threshold": 95, "critical_threshold": 85}
-        )
+        kpi.write({"target": 95, "warning_threshold": 95, "critical_threshold": 85})
         self._store("sla_met_rate", date(2030, 3, 1), 80)
         mail = self._serve(self.reader)
         self.assertIn("80.0 %", mail.body_html)
         self.assertNotIn("777.25", mail.body_html)
 
     def test_user_without_access_gets_nothing(self):
-        outsider = self._user(
-            "mail_outsider", "base.group_user", email="o@example.com"
-        )
+        outsider = self._user("mail_outsider", "base.group_user", email="o@example.com")
         outsider.saas_kpi_mail = "weekly"
         self.assertFalse(self._serve(outsider))
 
