@@ -211,7 +211,7 @@ class HelpdeskTicket(models.Model):
         return opened
 
     def _saas_reopen_stage(self):
-        """Find the stage a reopened ticket goes to: in progress, else the first open."""
+        """Find the stage a ticket is reopened in: in progress, else the first open."""
         self.ensure_one()
         stages = self.team_id._get_applicable_stages().filtered(
             lambda stage: stage.saas_clock == "run"

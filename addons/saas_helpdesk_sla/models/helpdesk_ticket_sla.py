@@ -111,7 +111,7 @@ class HelpdeskTicket(models.Model):
         return True
 
     def saas_retry_sla(self):
-        """Compute the deadlines again: the way out of the exception ``sla.no_deadline``.
+        """Compute deadlines again: the way out of the exception ``sla.no_deadline``.
 
         :return: True
         :raise SlaCalendarError: there is still no working time
@@ -182,9 +182,7 @@ class HelpdeskTicket(models.Model):
             return
         name = self.saas_policy_id.name or self.env._("none")
         if before and before != self.saas_policy_id:
-            text = self.env._(
-                "%(before)s to %(after)s", before=before.name, after=name
-            )
+            text = self.env._("%(before)s to %(after)s", before=before.name, after=name)
         else:
             text = name
         self._saas_log("policy_changed", payload={**promise, "text": text}, at=at)
@@ -234,7 +232,7 @@ class HelpdeskTicket(models.Model):
         self._saas_store_status()
 
     def _saas_store_status(self):
-        """Store deadline and status from the clocks, where lists and filters find them."""
+        """Store deadline and status of the clocks, for lists and filters."""
         for ticket in self:
             was_breached = ticket.saas_sla_status == "breached"
             clocks = ticket.saas_clock_ids
@@ -261,9 +259,11 @@ class HelpdeskTicket(models.Model):
         decided = clocks.filtered(lambda clock: clock.state in ("met", "breached"))
         if not decided:
             return False
-        return "breached" if decided.result_ids.filtered(
-            lambda result: result.outcome == "breached"
-        ) else "met"
+        return (
+            "breached"
+            if decided.result_ids.filtered(lambda result: result.outcome == "breached")
+            else "met"
+        )
 
     def _saas_contract_calendar(self):
         """Hook: the working calendar agreed in the customer's contract.
@@ -367,6 +367,8 @@ class HelpdeskTicket(models.Model):
         self.ensure_one()
         # sudo: customers have no right on clocks, only on the deadlines of their ticket
         return self.sudo().saas_clock_ids.filtered(
-            lambda clock: clock.state != "cancelled"
-            and clock.metric in ("first_response", "next_reply", "resolution")
+            lambda clock: (
+                clock.state != "cancelled"
+                and clock.metric in ("first_response", "next_reply", "resolution")
+            )
         )

@@ -26,8 +26,8 @@ class HelpdeskTicketTeam(models.Model):
         string="Assignment",
         required=True,
         default="manual",
-        help="How new tickets find their agent. Only active members with helpdesk rights"
-        " get tickets, never customers and never OdooBot.",
+        help="How new tickets find their agent. Only active members with helpdesk"
+        " rights get tickets, never customers and never OdooBot.",
     )
     saas_last_assignee_id = fields.Many2one(
         "res.users", string="Last in Turn", readonly=True, copy=False

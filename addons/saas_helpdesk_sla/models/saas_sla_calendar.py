@@ -2,7 +2,7 @@
 """From Odoo's working calendars to the working time the engine counts in."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytz
@@ -14,7 +14,7 @@ from ..engine.intervals import Interval, clip, normalize, subtract, utc
 
 #: Working time is read from the calendar in windows of this length.
 WINDOW = timedelta(days=56)
-EPOCH = datetime(2000, 1, 3, tzinfo=UTC)
+EPOCH = datetime(2000, 1, 3, tzinfo=timezone.utc)
 
 
 class SaasSlaCalendar(models.AbstractModel):
@@ -92,7 +92,7 @@ class SaasSlaCalendar(models.AbstractModel):
         # sudo: as for the calendar above
         leaves = self.env["resource.calendar.leaves"].sudo().search(domain)
         return normalize(
-            (leave.date_from.replace(tzinfo=UTC), _leave_end(leave.date_to))
+            (leave.date_from.replace(tzinfo=timezone.utc), _leave_end(leave.date_to))
             for leave in leaves
         )
 
@@ -116,7 +116,7 @@ def _leave_end(moment: datetime) -> datetime:
     """
     if moment.second == 59:
         moment += timedelta(seconds=1)
-    return moment.replace(tzinfo=UTC)
+    return moment.replace(tzinfo=timezone.utc)
 
 
 class OdooWorkingTime:

@@ -1,6 +1,6 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 import logging
-from datetime import UTC, timedelta
+from datetime import timedelta, timezone
 
 from psycopg2 import OperationalError
 
@@ -134,7 +134,9 @@ class SaasSlaClock(models.Model):
     @api.depends("ticket_id.number", "metric")
     def _compute_display_name(self):
         for clock in self:
-            clock.display_name = f"{clock.ticket_id.number}: {clock._get_metric_label()}"
+            clock.display_name = (
+                f"{clock.ticket_id.number}: {clock._get_metric_label()}"
+            )
 
     # ------------------------------------------------------------------
     # Texts
@@ -237,7 +239,7 @@ class SaasSlaClock(models.Model):
         :raise SlaCalendarError: no working time within the horizon
         """
         try:
-            return history.evaluate(metric, at.replace(tzinfo=UTC))
+            return history.evaluate(metric, at.replace(tzinfo=timezone.utc))
         except HorizonError as error:
             raise SlaCalendarError(
                 self.env._(
@@ -281,7 +283,9 @@ class SaasSlaClock(models.Model):
     def _prepare_state_vals(self, history, states):
         if not states:
             return {
-                "state": self.state if self.state in ("met", "breached") else "cancelled",
+                "state": self.state
+                if self.state in ("met", "breached")
+                else "cancelled",
                 "is_open": False,
                 "due_at": False,
                 "warn_at": False,
@@ -320,8 +324,9 @@ class SaasSlaClock(models.Model):
         """Return the recorded result of a round, of an outcome if given."""
         self.ensure_one()
         return self.result_ids.filtered(
-            lambda result: result.round == number
-            and (not outcome or result.outcome == outcome)
+            lambda result: (
+                result.round == number and (not outcome or result.outcome == outcome)
+            )
         )[:1]
 
     def _record_result(self, history, number, state):
@@ -428,7 +433,7 @@ class SaasSlaClock(models.Model):
         sign = -1 if step.direction == "before" else 1
         at = escalation_at(
             history.working_time,
-            self.due_at.replace(tzinfo=UTC),
+            self.due_at.replace(tzinfo=timezone.utc),
             sign * step.offset_minutes * MINUTE,
             working=step.is_working_time,
         )
@@ -663,7 +668,7 @@ class SaasSlaClock(models.Model):
 
 def _naive(moment):
     """Turn an engine instant into the database's naive UTC; None into False."""
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment else False
+    return moment.astimezone(timezone.utc).replace(tzinfo=None) if moment else False
 
 
 def _minutes(duration):

@@ -75,7 +75,7 @@ class SaasSlaEscalation(models.Model):
 
     _offset_positive = models.Constraint(
         "CHECK (offset_minutes >= 0)",
-        "Enter the distance as a positive number of minutes and choose before or after.",
+        "Enter the distance as a positive number of minutes; choose before or after.",
     )
 
     @api.constrains("action", "recipient", "user_ids", "server_action_id")
@@ -179,7 +179,9 @@ class SaasSlaEscalation(models.Model):
                 note=self.note or False,
                 user_id=user.id,
             )
-        return self.env._("activity for %(names)s", names=", ".join(users.mapped("name")))
+        return self.env._(
+            "activity for %(names)s", names=", ".join(users.mapped("name"))
+        )
 
     def _run_reassign(self, clock, at):
         ticket = clock.ticket_id

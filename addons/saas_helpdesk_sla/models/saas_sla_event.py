@@ -73,8 +73,8 @@ class SaasSlaEvent(models.Model):
     def _refuse_change(self):
         raise SlaLogError(
             self.env._(
-                "The ticket log is append-only: deadlines and breaches are proven by it."
-                " It cannot be changed, copied or deleted; it goes with its ticket."
+                "The ticket log is append-only: deadlines and breaches are proven by"
+                " it. It cannot be changed, copied or deleted; it goes with its ticket."
             )
         )
 

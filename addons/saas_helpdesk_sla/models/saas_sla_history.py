@@ -2,7 +2,7 @@
 """A ticket's log in the words of the engine."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
 from odoo import api, models
@@ -160,7 +160,9 @@ class TicketHistory:
         if target["unit"] == "days" and target["warn_percent"]:
             states = [self._warn_days(state, target) for state in states]
         return [
-            state if state.state != engine.IDLE else replace(state, state=engine.DROPPED)
+            state
+            if state.state != engine.IDLE
+            else replace(state, state=engine.DROPPED)
             for state in states
         ]
 
@@ -238,4 +240,4 @@ def stage_events(before: str, after: str) -> list[str]:
 
 def _aware(moment: datetime) -> datetime:
     """Read a naive datetime of the database as UTC."""
-    return moment.replace(tzinfo=UTC)
+    return moment.replace(tzinfo=timezone.utc)

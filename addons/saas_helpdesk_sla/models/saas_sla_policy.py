@@ -32,9 +32,7 @@ class SaasSlaPolicy(models.Model):
     category_ids = fields.Many2many(
         "helpdesk.ticket.category", string="Categories", check_company=True
     )
-    tag_ids = fields.Many2many(
-        "helpdesk.ticket.tag", string="Tags", check_company=True
-    )
+    tag_ids = fields.Many2many("helpdesk.ticket.tag", string="Tags", check_company=True)
     priority_min = fields.Selection(PRIORITIES, string="Priority From")
     priority_max = fields.Selection(PRIORITIES, string="Priority To")
     calendar_mode = fields.Selection(

@@ -33,7 +33,7 @@ class SaasSlaPolicyTarget(models.Model):
     metric = fields.Selection(METRICS, required=True, default="first_response")
     priority = fields.Selection(
         PRIORITIES,
-        help="Empty: the target holds for every priority that has no target of its own.",
+        help="Empty: for every priority that has no target of its own.",
     )
     duration = fields.Integer(required=True, default=1)
     unit = fields.Selection(
@@ -59,8 +59,8 @@ class SaasSlaPolicyTarget(models.Model):
         store=True,
         readonly=False,
         precompute=True,
-        help="Stop counting while the ticket waits for the customer or a vendor. A first"
-        " response is usually not paused.",
+        help="Stop counting while the ticket waits for the customer or a vendor. A"
+        " first response is usually not paused.",
     )
 
     _duration_positive = models.Constraint(
