@@ -9,3 +9,4 @@ from . import saas_usage_quarantine
 from . import saas_usage_control
 from . import product_template
 from . import saas_subscription
+from . import saas_charge

@@ -3,6 +3,7 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
 from ..exceptions import UsageStoreError
+from .usage_store import MeterSpec
 
 #: Aggregations that read a number from the event's data.
 NUMERIC = ("sum", "max", "min", "avg", "latest")
@@ -51,8 +52,7 @@ class SaasMeter(models.Model):
     )
     value_key = fields.Char(
         tracking=True,
-        help="Key in the event's data, for example bytes; a dot goes one level deeper:"
-        " request.bytes. Not needed to count events.",
+        help="Key in the event's data, for example bytes. Not needed to count events.",
     )
     unit = fields.Char(
         required=True,
@@ -82,7 +82,7 @@ class SaasMeter(models.Model):
     @api.constrains("aggregation", "value_key")
     def _check_value_key(self):
         for meter in self:
-            if meter.aggregation != "count" and not meter._get_value_path():
+            if meter.aggregation != "count" and not (meter.value_key or "").strip():
                 raise ValidationError(
                     self.env._(
                         "%(name)s: say which key of the event's data holds the value.",
@@ -112,21 +112,13 @@ class SaasMeter(models.Model):
                     )
                 )
 
-    def _get_value_path(self):
-        """Return the keys that lead to the value in an event's data.
+    def _get_spec(self):
+        """Return what the usage store has to compute.
 
-        :return: tuple of str, empty for a meter that counts events
+        :return: ``MeterSpec``
         """
         self.ensure_one()
-        if self.aggregation == "count":
-            return ()
-        parts = (self.value_key or "").strip().split(".")
-        return tuple(parts) if all(parts) else ()
-
-    def _is_numeric(self):
-        """Return whether the meter needs a number from the event's data."""
-        self.ensure_one()
-        return self.aggregation in NUMERIC
+        return MeterSpec(self.event_type, self.aggregation, self.value_key or None)
 
     def action_view_prices(self):
         """Open the prices of the meter.

@@ -2,7 +2,7 @@
 import json
 import uuid
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timezone
 
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
@@ -316,21 +316,14 @@ class SaasUsageEvent(models.Model):
         stamp = now.replace(tzinfo=None)
         if screened.ids:
             self._store(screened, data, result, stamp)
+        self._sort_duplicates(screened, result)
         waiting = self._sort_problems(screened.problems, result)
-        result.outcomes += [
-            Outcome(
-                index,
-                events[index]["id"],
-                DUPLICATE,
-                DUPLICATE,
-                "The same event is in this request already.",
-            )
-            for index in screened.duplicates
-        ]
         self._log_request(result, screened, kind, stamp)
         self.env["saas.usage.quarantine"]._keep(
             waiting, result.batch_id, stamp, count=kind != "replay"
         )
+        # What billing has read of the store in this transaction is outdated.
+        self.env.cr.cache.pop("saas_usage_billing", None)
         self.invalidate_model()
         return result
 
@@ -438,6 +431,24 @@ class SaasUsageEvent(models.Model):
         self.env["saas.usage.quarantine"]._close_stored(screened.ids, now)
 
     @api.model
+    def _sort_duplicates(self, screened, result):
+        """Give repeats within the request the fate of the first one."""
+        failed = {problem.index: problem for problem in screened.problems}
+        for index, first in screened.duplicates:
+            if first in failed:
+                screened.problems.append(replace(failed[first], index=index))
+                continue
+            result.outcomes.append(
+                Outcome(
+                    index,
+                    result.events[index]["id"],
+                    DUPLICATE,
+                    DUPLICATE,
+                    "The same event is in this request already.",
+                )
+            )
+
+    @api.model
     def _sort_problems(self, problems, result):
         """Note what becomes of the problems.
 
@@ -480,6 +491,7 @@ class SaasUsageEvent(models.Model):
     def _log_request(self, result, screened, kind, now):
         """Write the row of the request log."""
         sources = set(screened.sources) | {p.source_id for p in screened.problems}
+        sources.discard(None)
         self.env.cr.execute(
             """
             INSERT INTO saas_usage_batch (

@@ -160,7 +160,13 @@ class SaasUsagePrice(models.Model):
             except (UsagePriceError, EngineError) as error:
                 price.example = str(error.args[0]) if error.args else ""
                 continue
-            price.example = "\n".join(price._describe(rated, with_total=True))
+            quantity, *texts = price._describe(price._prepare_details(rated))
+            total = self.env._(
+                "%(quantity)s cost %(amount)s",
+                quantity=quantity,
+                amount=price._format_amount(rated.amount),
+            )
+            price.example = "\n".join([total, *texts])
 
     @api.constrains(
         "model", "tier_ids", "package_size", "minimum_amount", "maximum_amount"
@@ -252,50 +258,82 @@ class SaasUsagePrice(models.Model):
         unit = to_decimal(self.currency_id.rounding or 0.01)
         return rounded(rate(self._get_terms(), quantity), unit)
 
-    def _describe(self, rated, with_total=False):
-        """Put a rated quantity into words, one text per tier or step.
+    def _applies(self, period):
+        """Return whether the price is the one of a period, by its first day."""
+        self.ensure_one()
+        return (
+            self.product_tmpl_id.id == period.product_tmpl_id
+            and self.date_start <= period.start
+            and (not self.date_end or period.start < self.date_end)
+        )
+
+    def _prepare_details(self, rated):
+        """Prepare the evidence of a rated quantity, kept with its charge.
 
         :param rated: ``RatedUsage`` of this price
-        :param bool with_total: begin with the quantity and the amount
-        :return: list of str
+        :return: dict of plain values, numbers as text so that no digit is lost
         """
         self.ensure_one()
-        texts = []
-        if with_total:
-            texts.append(
-                self.env._(
-                    "%(quantity)s %(unit)s cost %(amount)s",
-                    quantity=format_quantity(rated.quantity),
-                    unit=self.unit or "",
-                    amount=self._format_amount(rated.amount),
-                )
-            )
-        if self.free_units and rated.converted:
-            free = min(rated.converted, to_decimal(self.free_units))
-            texts.append(self.env._("%(free)s free", free=format_quantity(free)))
-        texts += [self._describe_line(line) for line in rated.lines]
+        lines = [line for line in rated.lines if line.quantity or line.amount]
+        return {
+            "meter": self.meter_id.code,
+            "unit": self.unit or "",
+            "price_id": self.id,
+            "model": self.model,
+            "quantity": _text(rated.quantity),
+            "free": _text(rated.converted - rated.billable),
+            "package_size": _text(to_decimal(self.package_size)),
+            "tiers": [
+                {
+                    "above": _text(line.lower),
+                    "up_to": None if line.upper is None else _text(line.upper),
+                    "quantity": _text(line.quantity),
+                    "unit_price": _text(line.unit),
+                    "flat": _text(line.flat),
+                    "amount": str(line.amount),
+                }
+                for line in lines
+            ],
+            "steps": [
+                {"step": step.step, "amount": str(step.amount)}
+                for step in rated.adjustments
+            ],
+        }
+
+    def _describe(self, details):
+        """Put a rated quantity into words, in the language of the environment.
+
+        :param dict details: see ``_prepare_details``
+        :return: list of str: the quantity, then one text per tier and step
+        """
+        self.ensure_one()
+        texts = [f"{format_quantity(details['quantity'])} {self.unit or ''}".strip()]
+        if Decimal(details["free"]):
+            free = format_quantity(details["free"])
+            texts.append(self.env._("%(free)s free of charge", free=free))
+        texts += [self._describe_tier(details, tier) for tier in details["tiers"]]
         labels = self._get_step_labels()
         texts += [
-            f"{labels.get(step.step, step.step)}: {self._format_amount(step.amount)}"
-            for step in rated.adjustments
+            f"{labels.get(step['step'], step['step'])}:"
+            f" {self._format_amount(step['amount'])}"
+            for step in details["steps"]
         ]
         return texts
 
-    def _describe_line(self, line):
+    def _describe_tier(self, details, tier):
         values = {
-            "quantity": format_quantity(line.quantity),
-            "price": self._format_price(line.unit),
-            "amount": self._format_amount(line.amount),
-            "flat": self._format_price(line.flat),
-            "size": format_quantity(to_decimal(self.package_size)),
-            "above": format_quantity(line.lower),
+            "quantity": format_quantity(tier["quantity"]),
+            "price": self._format_price(tier["unit_price"]),
+            "amount": self._format_amount(tier["amount"]),
+            "flat": self._format_price(tier["flat"]),
+            "size": format_quantity(details["package_size"]),
         }
-        if self.model == "package":
+        if details["model"] == "package":
             return self.env._(
                 "%(quantity)s in packages of %(size)s at %(price)s = %(amount)s",
                 **values,
             )
-        if line.flat:
+        if Decimal(tier["flat"]):
             return self.env._(
                 "%(quantity)s × %(price)s + %(flat)s = %(amount)s", **values
             )
@@ -314,7 +352,7 @@ class SaasUsagePrice(models.Model):
 
     def _format_price(self, price):
         text = format_quantity(price)
-        if "." not in text or len(text.split(".")[1]) <= self.currency_id.decimal_places:
+        if len(text.partition(".")[2]) <= self.currency_id.decimal_places:
             return self._format_amount(price)
         return f"{text} {self.currency_id.name}"
 
@@ -327,10 +365,14 @@ class SaasUsagePrice(models.Model):
         return self.meter_id.action_view_events()
 
 
+def _text(number):
+    return format(number.normalize() if number else Decimal(0), "f")
+
+
 def format_quantity(quantity):
     """Write a quantity with grouped thousands and no superfluous zeros.
 
-    :param Decimal quantity: any exact number
+    :param quantity: Decimal, or its text
     """
     exact = Decimal(quantity)
     return f"{exact.normalize():,f}" if exact else "0"

@@ -84,7 +84,10 @@ class Problem:
 
 @dataclass(slots=True)
 class Screened:
-    """Good events as columns, and everything else."""
+    """Good events as columns, and everything else.
+
+    ``duplicates`` are pairs: index of the repeat, index of the first one.
+    """
 
     indexes: list = field(default_factory=list)
     ids: list = field(default_factory=list)
@@ -135,7 +138,7 @@ def screen(events, sources, types, now):
     :return: ``Screened``; of equal (source, id) the first good one counts
     """
     result = Screened()
-    seen = set()
+    seen = {}
     for index, event in enumerate(events):
         found = _accept_plain(event, sources, types)
         if found is None:
@@ -145,9 +148,9 @@ def screen(events, sources, types, now):
                 continue
         key = found[1], found[0]
         if key in seen:
-            result.duplicates.append(index)
+            result.duplicates.append((index, seen[key]))
             continue
-        seen.add(key)
+        seen[key] = index
         result.add(index, *found)
     return result
 

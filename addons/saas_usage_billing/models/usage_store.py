@@ -1,0 +1,188 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""Set-based questions to the usage store; ``engine.aggregate`` says what they mean."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from odoo.tools import SQL
+
+from ..engine.aggregate import AVERAGE_DECIMALS
+
+_NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?$"
+#: Requests looked back at for ones that had not ended when others had.
+_LOOK_BACK = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which events of a subscription to look at: ``[start, end)``, naive UTC."""
+
+    subscription_id: int
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MeterSpec:
+    """What to make of them: event type, aggregation, key of the value."""
+
+    event_type: str
+    aggregation: str
+    value_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What the store had shown when something was computed.
+
+    Request numbers come from a sequence, so everything up to ``batch_max`` is the
+    evidence, less the requests that had a number then and ended later.
+    """
+
+    batch_max: int
+    batch_open: tuple[int, ...]
+    stored_at: datetime | None
+
+    def as_dict(self):
+        """Return plain values for the details of a charge."""
+        return {
+            "batch_max": self.batch_max,
+            "batch_open": list(self.batch_open),
+            "stored_at": self.stored_at.isoformat() if self.stored_at else None,
+        }
+
+
+def read_bounds(cr) -> Bounds:
+    """Return the bounds of what the present transaction sees.
+
+    :param cr: database cursor
+    """
+    cr.execute("SELECT COALESCE(max(id), 0), max(received_at) FROM saas_usage_batch")
+    batch_max, stored_at = cr.fetchone()
+    cr.execute(
+        """
+        SELECT number FROM generate_series(%(first)s, %(last)s) number
+         WHERE NOT EXISTS (SELECT 1 FROM saas_usage_batch b WHERE b.id = number)
+         ORDER BY number
+        """,
+        {"first": max(1, batch_max - _LOOK_BACK), "last": batch_max},
+    )
+    missing = tuple(number for (number,) in cr.fetchall())
+    return Bounds(batch_max, missing, stored_at)
+
+
+def _value(spec: MeterSpec) -> SQL:
+    text = SQL("(e.data ->> %s)", spec.value_key)
+    return SQL(
+        "CASE jsonb_typeof(e.data -> %(key)s) WHEN 'number' THEN %(text)s::numeric"
+        " WHEN 'string' THEN CASE WHEN %(text)s ~ %(number)s THEN %(text)s::numeric END"
+        " END",
+        key=spec.value_key,
+        text=text,
+        number=_NUMBER,
+    )
+
+
+def _aggregate(spec: MeterSpec) -> SQL:
+    if spec.aggregation == "count":
+        return SQL("count(*)")
+    if spec.aggregation == "unique":
+        return SQL("count(DISTINCT e.data ->> %s)", spec.value_key)
+    value = _value(spec)
+    if spec.aggregation == "latest":
+        return SQL(
+            "(array_agg(%(value)s ORDER BY e.event_time DESC, e.id DESC)"
+            " FILTER (WHERE %(value)s IS NOT NULL))[1]",
+            value=value,
+        )
+    if spec.aggregation == "avg":
+        return SQL("round(avg(%s), %s)", value, AVERAGE_DECIMALS)
+    return SQL("%s(%s)", SQL(spec.aggregation), value)
+
+
+def _seen(bounds: Bounds | None) -> SQL:
+    if bounds is None:
+        return SQL("TRUE")
+    return SQL(
+        "e.batch_id <= %s AND NOT e.batch_id = ANY(%s::integer[])",
+        bounds.batch_max,
+        list(bounds.batch_open),
+    )
+
+
+def aggregate(
+    env, spec: MeterSpec, windows: Iterable[Window], bounds: Bounds | None = None
+) -> list[Decimal]:
+    """Take one number per window, for any number of subscriptions in one statement.
+
+    :param env: environment
+    :param windows: windows, in any order
+    :param bounds: look at what was stored by then only
+    :return: quantities in the order of the windows, zero without events
+    """
+    windows = list(windows)
+    if not windows:
+        return []
+    rows = env.execute_query(
+        SQL(
+            """
+            WITH w AS (
+                SELECT *
+                  FROM unnest(%(subscriptions)s::integer[], %(starts)s::timestamp[],
+                              %(ends)s::timestamp[])
+                       WITH ORDINALITY AS w(subscription_id, t0, t1, number)
+            )
+            SELECT w.number, %(value)s
+              FROM w
+              JOIN saas_usage_event_store e
+                ON e.subscription_id = w.subscription_id
+               AND e.event_time >= w.t0 AND e.event_time < w.t1
+             WHERE e.event_type = %(type)s
+               AND e.event_time >= %(first)s AND e.event_time < %(last)s
+               AND %(seen)s
+             GROUP BY w.number
+            """,
+            subscriptions=[window.subscription_id for window in windows],
+            starts=[window.start for window in windows],
+            ends=[window.end for window in windows],
+            value=_aggregate(spec),
+            type=spec.event_type,
+            # Known when the statement is planned, so whole partitions are left out.
+            first=min(window.start for window in windows),
+            last=max(window.end for window in windows),
+            seen=_seen(bounds),
+        )
+    )
+    found = {number: value for number, value in rows if value is not None}
+    return [Decimal(found.get(number, 0)) for number in range(1, len(windows) + 1)]
+
+
+def aggregate_by_day(env, spec: MeterSpec, window: Window, tz: str):
+    """Take one number per day of a subscription.
+
+    :param env: environment
+    :param tz: IANA name of the zone the days are of
+    :return: dict of date to quantity, only days with events
+    """
+    rows = env.execute_query(
+        SQL(
+            """
+            SELECT (e.event_time AT TIME ZONE 'UTC' AT TIME ZONE %(tz)s)::date AS day,
+                   %(value)s
+              FROM saas_usage_event_store e
+             WHERE e.subscription_id = %(subscription)s
+               AND e.event_time >= %(start)s AND e.event_time < %(end)s
+               AND e.event_type = %(type)s
+             GROUP BY day
+            """,
+            tz=tz,
+            value=_aggregate(spec),
+            subscription=window.subscription_id,
+            start=window.start,
+            end=window.end,
+            type=spec.event_type,
+        )
+    )
+    return {day: Decimal(value or 0) for day, value in rows}
