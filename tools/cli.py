@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -61,6 +62,11 @@ def load(command: str) -> Callable[..., int]:
     return getattr(import_module(module), function)
 
 
+def _end(number: int, _frame: object) -> None:
+    """End as after an interrupt, so that programs we started end with us."""
+    raise SystemExit(128 + number)
+
+
 def main(argv: list[str]) -> int:
     """Run one command.
 
@@ -70,6 +76,7 @@ def main(argv: list[str]) -> int:
     options = parser().parse_args(argv)
     if options.command == "help":
         return print_help()
+    signal.signal(signal.SIGTERM, _end)
     try:
         function = load(options.command)
         if options.command == "test":

@@ -9,7 +9,6 @@ clones. A template's name ends in the key of what it holds.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
@@ -169,7 +168,7 @@ class Databases:
         wanted = sorted({*modules, *ALWAYS})
         key = stamps.digest(self.environment.key, *wanted)
         name = f"base_{key}"
-        with self._lock(name):
+        with paths.locked(f"{self.cluster.name}-{name}"):
             if not self.exists(name):
                 system.check_room(self.data_dir)
                 self._prune("base_", KEPT_BASES)
@@ -188,7 +187,7 @@ class Databases:
         sources = stamps.addon_digests(paths.ADDONS / name for name in wanted)
         key = stamps.digest(base, *(f"{n}={d}" for n, d in sorted(sources.items())))
         name = f"suite_{key}"
-        with self._lock(name):
+        with paths.locked(f"{self.cluster.name}-{name}"):
             if not self.exists(name):
                 self._prune("suite_", KEPT_SUITES)
                 with Step(f"database template with {', '.join(wanted)}"):
@@ -233,14 +232,6 @@ class Databases:
         finally:
             if not os.environ.get("KEEP"):
                 self.drop(name)
-
-    @contextmanager
-    def _lock(self, name: str) -> Iterator[None]:
-        """Let one process make a template while others wait for it."""
-        paths.ensure_local()
-        with open(paths.STATE / f"{self.cluster.name}-{name}.lock", "w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
 
 
 def _link_or_copy(source: str, target: str) -> None:

@@ -131,7 +131,11 @@ def find() -> OdooSource:
     value = os.environ.get("ODOO_SRC", "")
     if value:
         return from_variable(value)
-    prefix = paths.LOCAL / "odoo"
+    with paths.locked("odoo-package"):
+        return _find_or_fetch(paths.LOCAL / "odoo")
+
+
+def _find_or_fetch(prefix: Path) -> OdooSource:
     unpacked = prefix / "usr" / "lib" / "python3" / "dist-packages"
     package = OdooSource(unpacked, SERIES, f"the distribution's {PACKAGE}")
     if stamps.is_done("odoo-package", _package_key()) and read_series(unpacked):

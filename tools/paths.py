@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tools.errors import UnsafeDirectoryError
@@ -55,6 +58,18 @@ def fits_socket(path: Path) -> bool:
     """Tell whether PostgreSQL can keep its socket in this directory."""
     text = str(path)
     return len(os.fsencode(text)) <= LONGEST_SOCKET_DIR and bool(PLAIN_PATH.match(text))
+
+
+@contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Let one process do something while others wait for it.
+
+    :param name: of what is done
+    """
+    ensure_local()
+    with open(STATE / f"{name}.lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def ensure_local() -> None:

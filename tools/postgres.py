@@ -240,8 +240,12 @@ class Cluster:
         :return: itself
         :raise PostgresError: it cannot be created or started
         """
-        if self.is_running():
-            return self
+        with paths.locked(f"cluster-{self.name}"):
+            if not self.is_running():
+                self._ensure_started()
+        return self
+
+    def _ensure_started(self) -> None:
         binaries = ensure_binaries(self._data_version())
         if self._data_version() is None:
             system.check_room(self.base)
@@ -251,7 +255,6 @@ class Cluster:
                 self._create_role()
         else:
             self._start(binaries)
-        return self
 
     def _data_version(self) -> int | None:
         # The mark is written last, so a cluster killed half-way is made again.

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -31,7 +32,7 @@ class PythonEnv:
         """What the environment is made of: interpreter, place and libraries."""
         return stamps.digest(
             sys.version,
-            sys.executable,
+            os.path.realpath(sys.base_prefix),
             str(self.home),
             stamps.file_digest(*sorted(paths.ROOT.glob("requirements*.txt"))),
         )
@@ -42,16 +43,27 @@ class PythonEnv:
         :raise PythonError: the standard library's venv is missing
         :raise NetworkError: libraries cannot be downloaded
         """
-        stamp = f"python-{self.name}"
-        if stamps.is_done(stamp, self.key) and self.python.exists():
+        if self._is_ours():
             return
-        paths.ensure_local()
+        with paths.locked(self._stamp):
+            if not stamps.is_done(self._stamp, self.key) or not self.python.exists():
+                self._build()
+
+    @property
+    def _stamp(self) -> str:
+        return f"python-{self.name}"
+
+    def _build(self) -> None:
         system.check_room(paths.LOCAL)
         names = ", ".join(path.name for path in self.requirements)
         with Step(f"Python libraries of {names}", "half a minute the first time"):
             self._create()
             self._install()
-        stamps.mark_done(stamp, self.key)
+        stamps.mark_done(self._stamp, self.key)
+
+    def _is_ours(self) -> bool:
+        """Tell whether this very process runs in it; it cannot rebuild itself."""
+        return Path(sys.prefix).resolve() == self.home.resolve()
 
     def _create(self) -> None:
         log = paths.LOGS / f"venv-{self.name}.log"
