@@ -356,10 +356,20 @@ class SaasException(models.Model):
         ranks = [key for key, _label in SEVERITIES]
         if ranks.index(vals["severity"]) > existing.severity_rank:
             update["severity"] = vals["severity"]
+            update["due_at"] = self._get_tighter_due(existing, vals["severity"])
         if vals.get("retry_method"):
             update["retry_method"] = vals["retry_method"]
         existing.write(update)
         return existing
+
+    @api.model
+    def _get_tighter_due(self, existing, severity):
+        """A graver problem is due sooner, never later."""
+        settings = self.env["saas.exception.queue"]._get_for(
+            existing.company_id, existing.queue
+        )
+        due_at = settings._get_due_at(severity, fields.Datetime.now())
+        return min(existing.due_at or due_at, due_at)
 
     @api.model
     def _get_key_domain(self, vals):
