@@ -235,7 +235,7 @@ class TestFlowClock(SlaCase):
                 [("res_model", "=", ticket._name), ("res_id", "=", ticket.id)]
             )
             self.assertEqual(exceptions.code, "sla.no_deadline")
-            self.assertIn("Never", exceptions.name or exceptions.message)
+            self.assertIn("Never", exceptions.name)
             self.policy.calendar_mode = "always"
             ticket.saas_retry_sla()
         self.assertEqual(
