@@ -16,11 +16,13 @@ from decimal import Context, Decimal, InvalidOperation
 UTC = timezone.utc
 _RFC3339 = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:)(\d{2})(?:\.(\d+))?"
-    r"(?P<zone>[Zz]|[+-]\d{2}:\d{2})?"
+    r"(?P<zone>[Zz]|[+-]\d{2}:\d{2})?",
+    re.ASCII,
 )
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-_ATTRIBUTES = frozenset({"id", "source", "type", "subject", "time", "data", "value"})
+# What a database refuses in a text of several lines.
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +151,9 @@ def parse_time(value: object) -> datetime:
     text = f"{day}T{clock}{'59' if leap else second}.{(fraction or '0')[:6]:0<6}"
     try:
         moment = datetime.fromisoformat(text + offset.upper().replace("Z", "+00:00"))
-        moment = moment.astimezone(UTC)
+        return moment.astimezone(UTC) + timedelta(seconds=leap)
     except (ValueError, OverflowError) as error:
         raise _RefusedError("invalid_time", "time", "No such time.") from error
-    return moment + timedelta(seconds=1) if leap else moment
 
 
 def _check_age(moment: datetime, now: datetime, limits: EventLimits) -> datetime:
@@ -207,8 +208,10 @@ def _property(
         return value
     where = f"data.{name}"
     if isinstance(value, str):
-        if "\x00" in value or len(value) > limits.max_property_length:
-            raise _RefusedError("too_long", where, f"{where} is too long or unusable.")
+        if _UNSTORABLE.search(value):
+            raise _RefusedError("invalid_data", where, f"{where} is no usable text.")
+        if len(value) > limits.max_property_length:
+            raise _RefusedError("too_long", where, f"{where} is too long.")
         return value
     number = _number(value)
     if number is None:
