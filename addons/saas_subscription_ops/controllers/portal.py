@@ -25,6 +25,16 @@ class SubscriptionPortal(CustomerPortal):
         partner = request.env.user.partner_id.commercial_partner_id
         return [("commercial_partner_id", "=", partner.id), ("state", "!=", "draft")]
 
+    @http.route()
+    def portal_quote_accept(
+        self, order_id, access_token=None, name=None, signature=None
+    ):
+        """Accept a signature also where no PDF engine works."""
+        request.update_context(saas_signing=True)
+        return super().portal_quote_accept(
+            order_id, access_token=access_token, name=name, signature=signature
+        )
+
     @http.route(
         ["/my/subscriptions", "/my/subscriptions/page/<int:page>"],
         type="http",

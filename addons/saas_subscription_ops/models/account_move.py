@@ -103,6 +103,9 @@ class AccountMove(models.Model):
                     "untaxed": str(self.amount_untaxed),
                     "total": str(self.amount_total),
                     "currency": self.currency_id.name,
+                    "subscriptions": self.saas_charge_ids.subscription_id.mapped(
+                        "name"
+                    ),
                 },
             )
 

@@ -24,7 +24,6 @@ class ProductTemplate(models.Model):
     saas_plan_id = fields.Many2one(
         "saas.plan",
         string="Subscription Plan",
-        check_company=True,
         index="btree_not_null",
         help="Selling this product starts a subscription on this plan.",
     )
@@ -32,7 +31,6 @@ class ProductTemplate(models.Model):
         "project.project",
         string="Onboarding Template",
         domain="[('is_template', '=', True)]",
-        check_company=True,
         index="btree_not_null",
         help="Selling this product creates a project from this template.",
     )

@@ -342,10 +342,10 @@ class ProjectProject(models.Model):
             ("company_id", "=", company.id),
             ("saas_order_id", "!=", False),
             ("is_template", "=", False),
-            ("saas_started_on", "<", date_end),
+            ("saas_started_on", "<", str(date_end)),
             "|",
             ("saas_live_on", "=", False),
-            ("saas_live_on", ">=", date_end),
+            ("saas_live_on", ">=", str(date_end)),
         ]
         return [
             {

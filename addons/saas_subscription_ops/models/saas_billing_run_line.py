@@ -491,6 +491,7 @@ class SaasBillingRunLine(models.Model):
             "company_id": self.run_id.company_id.id,
             "invoice_origin": ", ".join(subscriptions.mapped("name")),
             "invoice_user_id": first.user_id.id,
+            "saas_correlation_id": self.run_id._saas_correlation(),
             "ref": ", ".join(
                 ref for ref in subscriptions.order_id.mapped("client_order_ref") if ref
             ),

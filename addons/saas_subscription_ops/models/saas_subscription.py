@@ -605,10 +605,10 @@ class SaasSubscription(models.Model):
         """
         return [
             ("state", "!=", "draft"),
-            ("date_start", "<=", day),
+            ("date_start", "<=", str(day)),
             "|",
             ("date_end", "=", False),
-            ("date_end", ">", day),
+            ("date_end", ">", str(day)),
         ]
 
     @api.model

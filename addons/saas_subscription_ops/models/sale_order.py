@@ -260,6 +260,16 @@ class SaleOrder(models.Model):
                         template=template.name,
                     )
                 )
+            elif template.company_id not in (self.company_id, self.env["res.company"]):
+                problems.append(
+                    self.env._(
+                        "The onboarding template %(template)s belongs to "
+                        "%(company)s: use one of %(own)s or without company.",
+                        template=template.name,
+                        company=template.company_id.name,
+                        own=self.company_id.name,
+                    )
+                )
         return problems
 
     # ------------------------------------------------------------------

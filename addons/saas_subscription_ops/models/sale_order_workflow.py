@@ -229,6 +229,15 @@ class SaleOrder(models.Model):
             "company_id": self.company_id.id,
         }
 
+    def message_post(self, **kwargs):
+        if self.env.context.get("saas_signing") and kwargs.get("attachments"):
+            # Without a PDF engine the signed document is kept as the page it is.
+            kwargs["attachments"] = [
+                (_rename_page(name, content), content, *rest)
+                for name, content, *rest in kwargs["attachments"]
+            ]
+        return super().message_post(**kwargs)
+
     # ------------------------------------------------------------------
     # Step 4: hand-over
     # ------------------------------------------------------------------
@@ -403,3 +412,10 @@ class SaleOrder(models.Model):
                 tuple(sorted(self.ids)),
             )
         )
+
+
+def _rename_page(name: str, content: bytes) -> str:
+    """Return the name of an attachment that was meant to be a PDF but is a page."""
+    if name.endswith(".pdf") and not content.startswith(b"%PDF"):
+        return f"{name.removesuffix('.pdf')}.html"
+    return name

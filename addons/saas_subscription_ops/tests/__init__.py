@@ -1,0 +1,11 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from . import test_saas_plan
+from . import test_sale_order
+from . import test_onboarding
+from . import test_saas_subscription
+from . import test_saas_charge
+from . import test_saas_billing_run
+# from . import test_security
+# from . import test_portal
+# from . import test_flow_quote_to_invoice
+# from . import test_tour
