@@ -130,43 +130,44 @@ def _inside(sheet, cell):
 
 
 def _check_formula(doc, where, content):
-    problems = []
-    if _depth(content):
+    plain = _without_texts(content)
+    problems = [
+        f"{where}: function {function} is not known"
+        for function in set(FUNCTION.findall(plain)) - FUNCTIONS
+    ]
+    if plain.count("(") != plain.count(")"):
         problems.append(f"{where}: brackets do not match")
-    for function in set(FUNCTION.findall(_without_texts(content))) - FUNCTIONS:
-        problems.append(f"{where}: function {function} is not known")
+    names = {sheet["name"] for sheet in doc["sheets"]}
+    for quoted, bare in SHEET_RANGE.findall(plain):
+        if (quoted or bare) not in names:
+            problems.append(f"{where}: sheet {quoted or bare} does not exist")
+    labels = {item["label"] for item in doc.get("globalFilters", [])}
+    for label in set(FILTER_CALL.findall(content)) - labels:
+        problems.append(f"{where}: filter {label} does not exist")
+    return problems + _check_sources(doc, where, content)
+
+
+def _check_sources(doc, where, content):
+    """Check the pivots and lists a formula reads."""
+    problems = []
     pivots, lists = doc.get("pivots", {}), doc.get("lists", {})
-    for _kind, number, arguments in PIVOT_CALL.findall(content):
-        if number not in pivots:
+    for kind, number, arguments in PIVOT_CALL.findall(content):
+        if number in pivots:
+            problems += _check_pivot_call(where, pivots[number], kind, arguments)
+        else:
             problems.append(f"{where}: pivot {number} does not exist")
-            continue
-        problems += _check_pivot_call(where, pivots[number], _kind, arguments)
-    for number in PIVOT_TABLE.findall(content):
-        if number not in pivots:
-            problems.append(f"{where}: pivot {number} does not exist")
+    for number in set(PIVOT_TABLE.findall(content)) - pivots.keys():
+        problems.append(f"{where}: pivot {number} does not exist")
     for _head, number, _position, field in LIST_CALL.findall(content):
         if number not in lists:
             problems.append(f"{where}: list {number} does not exist")
         elif field not in lists[number]["columns"]:
             problems.append(f"{where}: list {number} has no column {field}")
-    names = {sheet["name"] for sheet in doc["sheets"]}
-    for quoted, plain in SHEET_RANGE.findall(_without_texts(content)):
-        if (quoted or plain) not in names:
-            problems.append(f"{where}: sheet {quoted or plain} does not exist")
-    labels = {item["label"] for item in doc.get("globalFilters", [])}
-    for label in FILTER_CALL.findall(content):
-        if label not in labels:
-            problems.append(f"{where}: filter {label} does not exist")
     return problems
 
 
 def _without_texts(content):
     return re.sub(r'"[^"]*"', '""', content)
-
-
-def _depth(content):
-    plain = _without_texts(content)
-    return plain.count("(") - plain.count(")")
 
 
 def _check_pivot_call(where, pivot, kind, arguments):
@@ -304,7 +305,7 @@ def check_schema(doc: dict, get_field, has_menu_action) -> list:
 
     :param dict doc: the parsed file
     :param get_field: ``get_field(model, name)`` returns ``(type, comodel or None,
-        can be grouped and aggregated)`` or None; ``get_field(model, None)`` returns None
+        can be grouped and aggregated)`` or None; ``get_field(model, None)`` gives None
         when the model does not exist
     :param has_menu_action: ``has_menu_action(xml id)`` tells whether the menu exists
         and opens something

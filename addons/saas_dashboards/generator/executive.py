@@ -96,14 +96,17 @@ def _fill_data_row(book, data, row, item):
         rows=[{"fieldName": "date_start", "granularity": step, "order": "desc"}],
     )
     line, look, day = row + 1, item.number_format, f'"#date_start:{step}"'
+    # Percentages are stored as 0 to 100. An empty cell divided would be 0: the division
+    # comes after the test for a number, and the cells before keep the stored value.
     share = "/100" if ratio else ""
+    raw = "#,##0.00" if ratio else look
     data.put(row, 0, b.translated(item.title), b.LABEL)
     for col, position in ((1, 1), (2, 2)):
         data.put(
             row,
             col,
-            f'=IFERROR(PIVOT.VALUE({pivot},"value",{day},{position}){share},"")',
-            number_format=look,
+            f'=IFERROR(PIVOT.VALUE({pivot},"value",{day},{position}),"")',
+            number_format=raw,
         )
     data.put(
         row,
@@ -120,19 +123,20 @@ def _fill_data_row(book, data, row, item):
         row,
         5,
         f'=IFERROR(PIVOT.VALUE({pivot},"value"),"")' if item.kind == "flow" else "",
-        number_format=look,
+        number_format=raw,
     )
     shown = f"{'F' if item.kind == 'flow' else 'B'}{line}"
     guard = f"AND(ISNUMBER({shown}),SUM(E{line})<2)"
-    data.put(row, 6, f'=IF({guard},{shown},"-")', number_format=look)
+    data.put(row, 6, f'=IF({guard},{shown}{share},"-")', number_format=look)
     compared = {"flow": "B", "ratio": "I", "stock": "C"}[item.kind]
     guard = f"AND(ISNUMBER({compared}{line}),SUM(E{line})<2)"
-    data.put(row, 7, f'=IF({guard},{compared}{line},"")', number_format=look)
+    value = f"{compared}{line}{share}"
+    data.put(row, 7, f'=IF({guard},{value},"")', number_format=look)
     data.put(
         row,
         8,
-        f'=IFERROR(PIVOT.VALUE({pivot},"target",{day},1){share},"")',
-        number_format=look,
+        f'=IFERROR(PIVOT.VALUE({pivot},"target",{day},1),"")',
+        number_format=raw,
     )
 
 

@@ -23,7 +23,8 @@ class TestDashboardBrowser(DashboardFactory, HttpCase):
         super().setUpClass()
         cls._setup_companies()
         both = cls.company | cls.other_company
-        groups = "saas_core.group_saas_core_user"
+        # Auditors see every queue, others what is theirs.
+        groups = "saas_core.group_saas_core_user,saas_core.group_saas_core_auditor"
         cls.reader = cls._user("dash_browser", groups, both)
 
     @staticmethod

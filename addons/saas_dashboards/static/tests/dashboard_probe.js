@@ -20,21 +20,25 @@
         getters.getSheetIds().flatMap((sheetId) =>
             Object.values(getters.getEvaluatedCells(sheetId)).map((cell) => [sheetId, cell])
         );
+    // A formula inside IFERROR hides that it is loading: ask the sources themselves.
+    const load = () =>
+        Promise.all([
+            ...getters.getPivotIds().map((id) => getters.getPivot(id).load()),
+            ...getters.getListIds().map((id) => getters.getListDataSource(id).load()),
+            ...getters.getOdooChartIds().map((id) => getters.getChartDataSource(id).load()),
+        ]);
     const settle = async () => {
         for (let i = 0; i < 100; i++) {
             model.dispatch("EVALUATE_CELLS");
-            let busy = cells().some(([, cell]) => isLoading(cell));
-            for (const id of getters.getOdooChartIds()) {
-                const source = getters.getChartDataSource(id);
-                if (!source.isReady()) {
-                    busy = true;
-                    source.load();
-                }
-            }
-            if (!busy) {
+            await load();
+            await sleep(50);
+            model.dispatch("EVALUATE_CELLS");
+            const ready = getters
+                .getOdooChartIds()
+                .every((id) => getters.getChartDataSource(id).isReady());
+            if (ready && !cells().some(([, cell]) => isLoading(cell))) {
                 return;
             }
-            await sleep(100);
         }
         throw new Error("still loading");
     };
