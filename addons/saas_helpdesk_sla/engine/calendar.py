@@ -169,6 +169,8 @@ class WorkCalendar:
         :return: disjoint UTC intervals in falling order
         """
         low, high = utc(start), utc(stop)
+        if high <= low:
+            return
         for left, right in self._days(start, stop, -1):
             if left < high and right > low:
                 yield max(left, low), min(right, high)

@@ -131,6 +131,8 @@ def clip(
     :param stop: exclusive end; the stream is not read beyond it
     :return: the parts inside
     """
+    if stop <= start:
+        return
     for left, right in ordered:
         if left >= stop:
             return
