@@ -1,9 +1,9 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 """Canonical text, hash and verification of a sealed event chain.
 
-A chain is a sequence of rows numbered 1, 2, 3, ... per company. The hash of a row covers
-its own facts, its number and the hash of the row before it, so that no row can be changed,
-removed, added or moved without breaking the chain from there on.
+A chain is a sequence of rows numbered 1, 2, 3, ... per company. The hash of a row
+covers its own facts, its number and the hash of the row before it, so that no row can
+be changed, removed, added or moved without breaking the chain from there on.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ CHAIN_CUT = "cut"
 class SealedRow:
     """One stored row of a chain.
 
-    ``facts`` are the values the hash covers (str, int, bool, None, Decimal, list, dict).
+    ``facts`` are what the hash covers (str, int, bool, None, Decimal, list, dict).
     """
 
     row_id: int
@@ -48,12 +48,12 @@ class Break:
 def canonical(value) -> str:
     """Write a value as JSON with one spelling only.
 
-    Keys are sorted, no white space, text is not escaped to ASCII and numbers are written
-    in plain decimal notation without trailing zeros.
+    Keys are sorted, no white space, text is not escaped to ASCII and numbers are
+    written in plain decimal notation without trailing zeros.
 
     :param value: None, bool, int, Decimal, str, list/tuple or mapping with str keys
     :return: the canonical text
-    :raise TypeError: any other type; floats are refused because they have no one spelling
+    :raise TypeError: any other type; floats have no one spelling
     """
     if value is None or isinstance(value, (bool, str)):
         return json.dumps(value, ensure_ascii=False)

@@ -134,7 +134,9 @@ class ResPartner(models.Model):
         for partner in self:
             if partner.sudo().saas_csm_id.share:
                 raise ValidationError(
-                    self.env._("The customer success manager must be an employee's user.")
+                    self.env._(
+                        "The customer success manager must be an employee's user."
+                    )
                 )
 
     @api.model_create_multi
@@ -203,9 +205,9 @@ class ResPartner(models.Model):
         if not self._may_edit_account():
             raise AccessError(
                 self.env._(
-                    "Lifecycle, support tier, standing and CSM of an account are changed"
-                    " by Customer Success, Subscription Managers, Billing Operators and"
-                    " SaaS Administrators. Ask one of them."
+                    "Lifecycle, support tier, standing and CSM of an account are"
+                    " changed by Customer Success, Subscription Managers, Billing"
+                    " Operators and SaaS Administrators. Ask one of them."
                 )
             )
 
@@ -225,7 +227,7 @@ class ResPartner(models.Model):
     # Business
     # ------------------------------------------------------------------
     def _emit_account_changes(self, before):
-        """Write the events of changed facts, for accounts and not for their contacts."""
+        """Write the events of changed facts, for accounts, not for their contacts."""
         self.ensure_one()
         partner = self.sudo()  # facts are read for the ledger, not shown
         if partner.commercial_partner_id != partner:
@@ -239,7 +241,9 @@ class ResPartner(models.Model):
             if old == new or (name == "saas_standing" and not old and new == "good"):
                 continue
             reason = self.env.context.get("saas_reason") or ""
-            self._saas_emit(event, {"from": old or "", "to": new or "", "reason": reason})
+            self._saas_emit(
+                event, {"from": old or "", "to": new or "", "reason": reason}
+            )
 
     def _saas_set_lifecycle(self, target, reason=None):
         """Move accounts to a lifecycle stage; those already there are left alone.
@@ -312,4 +316,6 @@ class ResPartner(models.Model):
 
     def _saas_correlation(self):
         """An account is no process: the process going on lends its id."""
-        return self.env.context.get("saas_correlation_id") or super()._saas_correlation()
+        return (
+            self.env.context.get("saas_correlation_id") or super()._saas_correlation()
+        )

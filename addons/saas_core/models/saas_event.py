@@ -13,9 +13,9 @@ from ..exceptions import EventNameError, LedgerError
 EVENT_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*\.[a-z][a-z0-9]*(_[a-z0-9]+)*")
 SEAL_FIELDS = ("seq", "hash", "prev_hash")
 
-#: The only UPDATE that passes is sealing: seq, hash and prev_hash, all three at once, from
-#: null. The one thing besides is ``account_id``, the link that follows a merge of
-#: contacts; it is no evidence (``account_ref`` is) and only moves while the merge says so.
+#: The only UPDATE that passes is sealing: seq, hash and prev_hash, all three at once,
+#: from null. The one thing besides is ``account_id``, the link that follows a merge of
+#: contacts; it is no evidence (``account_ref`` is) and moves in a merge only.
 _GUARD_SQL = """
 CREATE OR REPLACE FUNCTION saas_event_guard() RETURNS trigger AS $$
 BEGIN
@@ -74,8 +74,8 @@ def check_event_name(env, name):
     if not name or not EVENT_NAME.fullmatch(name):
         raise EventNameError(
             env._(
-                "“%(name)s” is not an event name. Use <noun>.<past participle> in small"
-                " letters, for example subscription.activated.",
+                "“%(name)s” is not an event name. Use <noun>.<past participle> in"
+                " small letters, for example subscription.activated.",
                 name=name or "",
             )
         )
@@ -165,9 +165,7 @@ class SaasEvent(models.Model):
     effect_ids = fields.One2many(
         "saas.event", "causation_id", string="Caused Events", readonly=True
     )
-    is_sealed = fields.Boolean(
-        compute="_compute_is_sealed", search="_search_is_sealed"
-    )
+    is_sealed = fields.Boolean(compute="_compute_is_sealed", search="_search_is_sealed")
     seq = fields.Integer(
         string="Number", readonly=True, aggregator=None, help="Gap-free per company."
     )
@@ -226,7 +224,7 @@ class SaasEvent(models.Model):
         if forged:
             raise LedgerError(
                 self.env._(
-                    "The ledger numbers and seals its rows itself. Leave out: %(names)s.",
+                    "The ledger numbers and seals rows itself. Leave out %(names)s.",
                     names=", ".join(forged),
                 )
             )

@@ -35,7 +35,10 @@ class SaasEventChain(models.Model):
         "res.company", required=True, readonly=True, ondelete="restrict"
     )
     seq = fields.Integer(
-        string="Sealed Events", readonly=True, aggregator=None, help="Last number given."
+        string="Sealed Events",
+        readonly=True,
+        aggregator=None,
+        help="Last number given.",
     )
     hash = fields.Char(
         string="Last Hash",
@@ -106,9 +109,9 @@ class SaasEventChain(models.Model):
         """Number and hash the next events of a company, without committing.
 
         Rows are sealed by ascending id among those that are committed; a transaction
-        that drew a lower id and commits later gets a later number. One process at a time
-        seals a company; a process that read the chain before another one changed it is
-        stopped by the database (serialization failure) and runs again.
+        that drew a lower id and commits later gets a later number. One process at a
+        time seals a company; a process that read the chain before another one changed
+        it is stopped by the database (serialization failure) and runs again.
 
         :param int company_id: the company
         :param int limit: most rows to seal
@@ -248,9 +251,7 @@ class SaasEventChain(models.Model):
     def _verify_one(self, anchor_seq, anchor_hash):
         self.ensure_one()
         self.env.cr.execute(
-            SQL(
-                "SELECT seq, hash FROM saas_event_chain WHERE id = %s", self.id
-            )
+            SQL("SELECT seq, hash FROM saas_event_chain WHERE id = %s", self.id)
         )
         end_seq, end_hash = self.env.cr.fetchone()
         seq, prev_hash = 0, ledger.GENESIS
@@ -405,9 +406,9 @@ class SaasEventChain(models.Model):
                 **values,
             )
         return self.env._(
-            "%(company)s: number %(number)s (%(event)s) was changed after it was sealed:"
-            " its payload or its facts give %(expected)s, sealed was %(found)s. Compare"
-            " it with a backup.",
+            "%(company)s: number %(number)s (%(event)s) was changed after it was"
+            " sealed: its payload or its facts give %(expected)s, sealed was %(found)s."
+            " Compare it with a backup.",
             **values,
         )
 

@@ -257,7 +257,7 @@ class SaasException(models.Model):
 
         It is written in the caller's transaction and goes with it. When another
         transaction raises the same exception at the same moment, the database lets one
-        win; this one is then counted right after its own commit, and the result is empty.
+        win; this one is counted right after its own commit, and the result is empty.
 
         :param company: ``res.company`` the exception belongs to
         :param str code: ``<noun>.<what went wrong>``, the key for de-duplication
@@ -436,8 +436,8 @@ class SaasException(models.Model):
         ):
             raise RetryMethodError(
                 self.env._(
-                    "“%(method)s” is not a retry method of %(model)s. A retry method is"
-                    " a public method saas_retry_<what> of the record's model.",
+                    "“%(method)s” is not a retry method of %(model)s. A retry method"
+                    " is a public method saas_retry_<what> of the record's model.",
                     method=retry_method,
                     model=res_model or self.env._("no model"),
                 )
@@ -507,8 +507,8 @@ class SaasException(models.Model):
         if not retryable:
             raise UserError(
                 self.env._(
-                    "None of these exceptions can be retried. Cure the cause by hand and"
-                    " press Resolve, or ignore it with a reason."
+                    "None of these exceptions can be retried. Cure the cause by hand"
+                    " and press Resolve, or ignore it with a reason."
                 )
             )
         failed = retryable.filtered(lambda e: not e._retry_one())

@@ -160,7 +160,7 @@ class SaasExceptionQueue(models.Model):
         return start + timedelta(hours=hours)
 
     def _get_reminder_at(self, due_at, now):
-        """Return the first reminder: before the due time, or at it when that is past."""
+        """Return the first reminder: before the due time, or at it if that is past."""
         early = due_at - timedelta(hours=self.remind_hours if self else 2)
         return early if early > now else due_at
 

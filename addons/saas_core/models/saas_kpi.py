@@ -119,7 +119,7 @@ class SaasKpi(models.Model):
             if not re.fullmatch(r"[a-z][a-z0-9_]*", kpi.code or ""):
                 raise ValidationError(
                     self.env._(
-                        "“%(code)s” is not a KPI code. Use small letters, digits and _.",
+                        "“%(code)s” is no KPI code. Use small letters, digits and _.",
                         code=kpi.code,
                     )
                 )
@@ -258,7 +258,9 @@ class SaasKpi(models.Model):
             company,
             COMPUTE_FAILED,
             self.env._(
-                "KPI %(kpi)s could not be computed for %(error)s", kpi=self.name, error=error
+                "KPI %(kpi)s could not be computed for %(error)s",
+                kpi=self.name,
+                error=error,
             ),
             queue="integration",
             severity="high",
@@ -303,11 +305,15 @@ class SaasKpi(models.Model):
             value = Decimal(str(row["value"]))
         except (KeyError, TypeError, InvalidOperation) as error:
             raise KpiError(
-                self.env._("%(kpi)s returned no number: %(row)s", kpi=self.code, row=row)
+                self.env._(
+                    "%(kpi)s returned no number: %(row)s", kpi=self.code, row=row
+                )
             ) from error
         if not value.is_finite():
             raise KpiError(
-                self.env._("%(kpi)s returned no number: %(row)s", kpi=self.code, row=row)
+                self.env._(
+                    "%(kpi)s returned no number: %(row)s", kpi=self.code, row=row
+                )
             )
         if self.unit == "money" and not row.get("currency_id"):
             raise KpiError(
@@ -366,7 +372,9 @@ class SaasKpi(models.Model):
         """
         if not self.has_access("write"):
             raise AccessError(
-                self.env._("Only a SaaS administrator recomputes KPIs. Ask one of them.")
+                self.env._(
+                    "Only a SaaS administrator recomputes KPIs. Ask one of them."
+                )
             )
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "saas_core.saas_kpi_recompute_wizard_action"

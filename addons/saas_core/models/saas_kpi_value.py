@@ -73,9 +73,7 @@ class SaasKpiValue(models.Model):
     )
     computed_at = fields.Datetime(string="Computed", readonly=True)
     restated_at = fields.Datetime(string="Restated", readonly=True)
-    previous_value = fields.Float(
-        digits=(16, DIGITS), readonly=True, aggregator=None
-    )
+    previous_value = fields.Float(digits=(16, DIGITS), readonly=True, aggregator=None)
     provenance = fields.Json(readonly=True)
     provenance_text = fields.Text(
         string="Provenance (JSON)", compute="_compute_provenance_text"
@@ -208,7 +206,7 @@ class SaasKpiValue(models.Model):
 
     @api.model
     def _refresh_latest(self, kpi, company):
-        """Set ``is_latest`` on the last period of each dimension, newest version first."""
+        """Set ``is_latest`` on the last period of each dimension, newest version."""
         self.flush_model()
         self.env.cr.execute(
             SQL(

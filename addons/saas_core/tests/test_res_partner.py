@@ -25,7 +25,9 @@ class TestResPartner(SaasCoreCase):
         self.contact.saas_lifecycle = "onboarding"
         self.assertEqual(self.account.saas_lifecycle, "onboarding")
         self.contact._saas_set_lifecycle("live")
-        self.assertEqual((self.account | self.contact).mapped("saas_lifecycle"), ["live"] * 2)
+        self.assertEqual(
+            (self.account | self.contact).mapped("saas_lifecycle"), ["live"] * 2
+        )
 
     def test_subsidiary_is_an_account_of_its_own(self):
         child = self.env["res.partner"].create(
@@ -38,13 +40,13 @@ class TestResPartner(SaasCoreCase):
         self.assertFalse(self.contact.saas_is_account)
 
     def test_lifecycle_is_an_event_once(self):
-        self.assertEqual(self.account._saas_set_lifecycle("live", "signed"), self.account)
+        self.assertEqual(
+            self.account._saas_set_lifecycle("live", "signed"), self.account
+        )
         self.assertFalse(self.account._saas_set_lifecycle("live", "again"))
         events = self.events("account.lifecycle_changed", account_id=self.account.id)
         self.assertEqual(len(events), 1)
-        self.assertEqual(
-            events.payload, {"from": "", "to": "live", "reason": "signed"}
-        )
+        self.assertEqual(events.payload, {"from": "", "to": "live", "reason": "signed"})
         self.account.saas_lifecycle = "at_risk"
         events = self.events("account.lifecycle_changed", account_id=self.account.id)
         self.assertEqual(events[-1].payload["from"], "live", "also by hand")
@@ -53,7 +55,9 @@ class TestResPartner(SaasCoreCase):
 
     def test_standing_is_an_event(self):
         self.account._saas_set_lifecycle("live")
-        self.assertFalse(self.events("account.standing_changed", res_id=self.account.id))
+        self.assertFalse(
+            self.events("account.standing_changed", res_id=self.account.id)
+        )
         self.account._saas_set_standing("hold", "unpaid")
         event = self.events("account.standing_changed", res_id=self.account.id)
         self.assertEqual(event.payload["to"], "hold")
@@ -86,7 +90,13 @@ class TestResPartner(SaasCoreCase):
             with self.subTest(role):
                 self.account.with_user(user).saas_standing = "grace"
                 self.account.saas_standing = "good"
-        for role in ("user", "auditor", "support_agent", "billing_approver", "internal"):
+        for role in (
+            "user",
+            "auditor",
+            "support_agent",
+            "billing_approver",
+            "internal",
+        ):
             user = self.users[role]
             user.group_ids |= groups
             account = self.account.with_user(user)
@@ -115,7 +125,10 @@ class TestResPartner(SaasCoreCase):
         with Form(self.account.with_user(user)) as form:
             form.saas_lifecycle = "onboarding"
         self.assertEqual(self.account.saas_lifecycle, "onboarding")
-        with self.assertRaises(AssertionError), Form(self.contact.with_user(user)) as form:
+        with (
+            self.assertRaises(AssertionError),
+            Form(self.contact.with_user(user)) as form,
+        ):
             form.saas_lifecycle = "live"
 
     def test_portal_reads_nothing_internal(self):

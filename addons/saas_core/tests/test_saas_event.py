@@ -51,7 +51,9 @@ class TestSaasEvent(SaasCoreCase):
         }
         first = self.contact._saas_emit("invoice.paid", payload)
         self.assertEqual(first.account_id, self.account)
-        self.assertEqual((first.res_model, first.res_id), ("res.partner", self.contact.id))
+        self.assertEqual(
+            (first.res_model, first.res_id), ("res.partner", self.contact.id)
+        )
         self.assertEqual(first.noun, "invoice")
         self.assertEqual(
             first.payload,
@@ -77,7 +79,14 @@ class TestSaasEvent(SaasCoreCase):
         self.assertEqual(json_safe({1: (Decimal("0.10"), None)}), {"1": ["0.10", None]})
 
     def test_bad_names_are_refused(self):
-        for name in ("", "paid", "Invoice.paid", "invoice.", "invoice.paid.twice", "a b.c"):
+        for name in (
+            "",
+            "paid",
+            "Invoice.paid",
+            "invoice.",
+            "invoice.paid.twice",
+            "a b.c",
+        ):
             with self.subTest(name=name), self.assertRaises(EventNameError):
                 self.account._saas_emit(name)
 
@@ -99,7 +108,12 @@ class TestSaasEvent(SaasCoreCase):
 
     def test_forged_seal_is_refused(self):
         vals = self.account._prepare_saas_event_vals("invoice.paid", {}, None, None)
-        for forged in ({"seq": 1}, {"hash": "a"}, {"prev_hash": "a"}, {"account_ref": 1}):
+        for forged in (
+            {"seq": 1},
+            {"hash": "a"},
+            {"prev_hash": "a"},
+            {"account_ref": 1},
+        ):
             with self.subTest(forged), self.assertRaises(LedgerError):
                 self.env["saas.event"].create({**vals, **forged})
 
@@ -143,7 +157,9 @@ class TestSaasEvent(SaasCoreCase):
             self.assertRaises(psycopg2.errors.RestrictViolation),
             self.env.cr.savepoint(),
         ):
-            self.env.cr.execute("UPDATE saas_event SET seq = 1 WHERE id = %s", event.ids)
+            self.env.cr.execute(
+                "UPDATE saas_event SET seq = 1 WHERE id = %s", event.ids
+            )
 
     # -- sealing -------------------------------------------------------
     def test_seal_numbers_without_gaps_per_company(self):
@@ -203,7 +219,8 @@ class TestSaasEvent(SaasCoreCase):
         events = self.emit(4).sorted("id")
         self.seal()
         self.tamper(
-            "UPDATE saas_event SET payload = '{\"index\": 9}' WHERE id = %s", events[2].id
+            "UPDATE saas_event SET payload = '{\"index\": 9}' WHERE id = %s",
+            events[2].id,
         )
         result = self.broken()
         self.assertEqual(result["event_id"], events[2].id)
@@ -231,7 +248,9 @@ class TestSaasEvent(SaasCoreCase):
             with self.subTest(assignment), self.env.cr.savepoint() as savepoint:
                 event = self.emit(2).sorted("id")[0]
                 self.seal()
-                self.tamper(f"UPDATE saas_event SET {assignment} WHERE id = %s", event.id)
+                self.tamper(
+                    f"UPDATE saas_event SET {assignment} WHERE id = %s", event.id
+                )
                 self.assertEqual(self.broken()["event_id"], event.id)
                 savepoint.rollback()
                 self.env.invalidate_all()
@@ -262,7 +281,8 @@ class TestSaasEvent(SaasCoreCase):
         events = self.emit(3).sorted("id")
         self.seal()
         self.tamper(
-            "UPDATE saas_event SET prev_hash = repeat('b', 64) WHERE id = %s", events[1].id
+            "UPDATE saas_event SET prev_hash = repeat('b', 64) WHERE id = %s",
+            events[1].id,
         )
         self.assertEqual(self.broken()["kind"], "cut")
 
@@ -283,7 +303,9 @@ class TestSaasEvent(SaasCoreCase):
         self.env.cr.execute("DELETE FROM saas_event_chain")
         self.tamper("UPDATE saas_event SET payload = '{}'")
         self.seal()
-        self.assertTrue(self.chain().verify()[0]["ok"], "consistent, but not the original")
+        self.assertTrue(
+            self.chain().verify()[0]["ok"], "consistent, but not the original"
+        )
         self.assertFalse(self.chain().verify(3, noted)[0]["ok"])
         wizard = self.env["saas.event.verify.wizard"].create(
             {"chain_ids": self.chain().ids, "anchor_seq": 3, "anchor_hash": noted}
@@ -330,7 +352,9 @@ class TestSaasEvent(SaasCoreCase):
     def test_open_record_respects_rights(self):
         event = self.emit()
         action = event.action_open_record()
-        self.assertEqual((action["res_model"], action["res_id"]), (event.res_model, event.res_id))
+        self.assertEqual(
+            (action["res_model"], action["res_id"]), (event.res_model, event.res_id)
+        )
 
     def test_open_record_gone(self):
         partner = self.env["res.partner"].create({"name": "Gone"})

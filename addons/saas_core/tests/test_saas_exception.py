@@ -35,7 +35,9 @@ class TestSaasException(SaasCoreCase):
         self.raise_exception(severity="low")
         self.assertEqual(first.severity, "critical")
         self.assertNotEqual(self.raise_exception(code="core.other"), first)
-        other = self.account.with_company(self.other_company)._saas_raise("core.test", "x")
+        other = self.account.with_company(self.other_company)._saas_raise(
+            "core.test", "x"
+        )
         self.assertNotEqual(other, first)
         self.assertNotEqual(self.raise_exception(record=self.contact), first)
         self.account._saas_resolve("core.test")
@@ -62,7 +64,9 @@ class TestSaasException(SaasCoreCase):
             exception = self.raise_exception(record=self.contact)
         self.assertEqual(exception.owner_id, self.users["administrator"])
         self.assertEqual(exception.account_id, self.account)
-        self.assertEqual(exception.due_at, fields.Datetime.to_datetime("2026-03-05 08:00:00"))
+        self.assertEqual(
+            exception.due_at, fields.Datetime.to_datetime("2026-03-05 08:00:00")
+        )
         self.assertEqual(
             exception.reminder_at, fields.Datetime.to_datetime("2026-03-05 06:00:00")
         )

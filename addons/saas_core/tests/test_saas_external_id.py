@@ -43,9 +43,15 @@ class TestSaasExternalId(SaasCoreCase):
                 "partner_id": self.contact.id,
             }
         )
-        self.assertEqual((row.source, row.kind, row.value), ("product", "tenant", "AbC"))
-        self.assertEqual(row.partner_id, self.account, "a contact stands for its account")
-        self.assertEqual(self.Ids._resolve("PRODUCT", "tenant", " AbC", self.company), row)
+        self.assertEqual(
+            (row.source, row.kind, row.value), ("product", "tenant", "AbC")
+        )
+        self.assertEqual(
+            row.partner_id, self.account, "a contact stands for its account"
+        )
+        self.assertEqual(
+            self.Ids._resolve("PRODUCT", "tenant", " AbC", self.company), row
+        )
         self.assertFalse(self.Ids._resolve("product", "tenant", "abc", self.company))
         with self.assertRaises(ValidationError):
             row.value = "   "

@@ -41,9 +41,7 @@ class TestSaasKpi(SaasCoreCase):
         kpi = kpi or self.kpi
         if not isinstance(rows, list):
             rows = [{"value": rows}]
-        with patch.object(
-            type(self.env["saas.exception"]), METHOD, lambda *args: rows
-        ):
+        with patch.object(type(self.env["saas.exception"]), METHOD, lambda *args: rows):
             return kpi._compute_period(self.company, day, day + ONE)
 
     def values(self, **domain):
@@ -179,7 +177,8 @@ class TestSaasKpi(SaasCoreCase):
             self.env.ref("saas_core.ir_cron_saas_kpi_compute").method_direct_trigger()
         self.env.invalidate_all()
         self.assertEqual(
-            self.values(company_id=self.company.id).mapped("date_start"), [DAY, DAY + ONE]
+            self.values(company_id=self.company.id).mapped("date_start"),
+            [DAY, DAY + ONE],
         )
         month = self.Values.search(
             [("kpi_code", "=", "core_month"), ("company_id", "=", self.company.id)],
@@ -207,7 +206,13 @@ class TestSaasKpi(SaasCoreCase):
 
     def test_drill_down(self):
         value = self.compute(
-            [{"value": 1, "res_model": "saas.kpi", "domain": [("id", "=", self.kpi.id)]}]
+            [
+                {
+                    "value": 1,
+                    "res_model": "saas.kpi",
+                    "domain": [("id", "=", self.kpi.id)],
+                }
+            ]
         )
         action = value.with_user(self.users["user"]).action_drill_down()
         self.assertEqual(self.env["saas.kpi"].search(action["domain"]), self.kpi)

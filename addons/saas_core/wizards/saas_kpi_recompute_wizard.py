@@ -62,8 +62,8 @@ class SaasKpiRecomputeWizard(models.TransientModel):
         if count > MAX_PERIODS:
             raise UserError(
                 self.env._(
-                    "That is %(count)s computations, at most %(limit)s go at once. Choose"
-                    " a shorter range or fewer KPIs.",
+                    "That is %(count)s computations, at most %(limit)s go at once."
+                    " Choose a shorter range or fewer KPIs.",
                     count=count,
                     limit=MAX_PERIODS,
                 )
