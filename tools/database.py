@@ -183,7 +183,12 @@ class Databases:
         :param names: addons to install
         """
         wanted = sorted({own for name in names for own in addons.own_closure(name)})
-        base = self.base(addons.foreign_depends(wanted))
+        rest = [name for name in wanted if name != addons.DEMO]
+        if rest != wanted:
+            # The demo company goes on top of what the tests use anyhow.
+            base = self.suite(rest)
+        else:
+            base = self.base(addons.foreign_depends(wanted))
         sources = stamps.addon_digests(paths.ADDONS / name for name in wanted)
         key = stamps.digest(base, *(f"{n}={d}" for n, d in sorted(sources.items())))
         name = f"suite_{key}"

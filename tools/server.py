@@ -137,7 +137,7 @@ class RunningServer:
             stop_process(self.pid)
 
 
-def write_server_config(
+def serve_command(
     databases: Databases,
     database: str,
     *,
@@ -146,25 +146,25 @@ def write_server_config(
     host: str = "127.0.0.1",
     workers: int = 2,
     options: dict[str, object] | None = None,
-) -> Path:
-    """Write the configuration of a web server for one database.
+) -> tuple[list[str], Path]:
+    """Prepare a web server for one database.
 
-    :param name: of the file
-    :param port: of the web server; another one is found for live messages
+    :param name: of its configuration file
+    :param port: where people connect; two more are found for Odoo behind it
     :param workers: processes; jobs run in them, at most two at a time
     :param options: Odoo options on top
+    :return: the command that runs it in the foreground, and its configuration
     """
-    evented = choose_port(first=max(port + 3, FIRST_PORT + 3), taken=port)
-    return databases.environment.write_config(
+    pages = choose_port(first=port + 1)
+    config = databases.environment.write_config(
         f"{name}.conf",
         {
             **databases.cluster.odoo_options(),
             "data_dir": databases.data_dir,
             "db_name": database,
             "dbfilter": f"^{database}$",
-            "http_interface": host,
-            "http_port": port,
-            "gevent_port": evented,
+            "http_port": pages,
+            "gevent_port": choose_port(first=pages + 1),
             "workers": workers,
             "max_cron_threads": 1,
             "limit_time_cpu": 600,
@@ -176,6 +176,16 @@ def write_server_config(
             **(options or {}),
         },
     )
+    python = str(databases.environment.python)
+    command = [python, str(paths.ROOT / "tools" / "front.py"), str(config)]
+    return [*command, f"--host={host}", f"--port={port}"], config
+
+
+def shell_command(databases: Databases, database: str, config: Path) -> list[str]:
+    """Return the command of an Odoo shell beside a running server."""
+    shell = databases.environment.odoo("shell", "-c", config, "-d", database)
+    shell += ["--no-http", "--workers=0", "--log-level=error"]
+    return list(map(str, shell))
 
 
 def start(
@@ -192,17 +202,17 @@ def start(
     """Start the web server in the background and wait until it answers.
 
     :param name: of its configuration, log and pid files
-    :param settings: see `write_server_config`
+    :param settings: see `serve_command`
     :raise CommandError: it did not come up
     """
-    config = write_server_config(
+    command, config = serve_command(
         databases, database, name=name, port=port, host=host, **settings
     )
     log = paths.LOGS / f"{name}.log"
     environment = databases.cluster.environment()
     with open(log, "wb") as output:
         process = subprocess.Popen(
-            list(map(str, databases.environment.odoo("server", "-c", config))),
+            command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -210,8 +220,6 @@ def start(
             env=environment,
             start_new_session=True,
         )
-    shell = databases.environment.odoo("shell", "-c", config, "-d", database)
-    shell += ["--no-http", "--workers=0", "--log-level=error"]
     running = RunningServer(
         url=f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}",
         database=database,
@@ -220,7 +228,7 @@ def start(
         pid=process.pid,
         log=str(log),
         python=str(databases.environment.python),
-        shell_command=list(map(str, shell)),
+        shell_command=shell_command(databases, database, config),
         environment={k: v for k, v in environment.items() if k.startswith("PG")},
     )
     (paths.STATE / f"{name}.pid").write_text(f"{process.pid}\n")

@@ -173,20 +173,18 @@ class Tests:
         :return: the variables tests/e2e reads
         """
         port = server.choose_port(first=8169)
-        config = server.write_server_config(
+        command, config = server.serve_command(
             self.databases, database, name="e2e", port=port
         )
         access = paths.STATE / "e2e_access.json"
         access.unlink(missing_ok=True)
         secret = secrets.token_urlsafe(9)
         demo.issue_access(self.databases, database, access, secret)
-        command = self.environment.odoo("server", "-c", config)
-        shell = self.environment.odoo("shell", "-c", config, "-d", database)
-        shell += ["--no-http", "--workers=0", "--log-level=error"]
+        shell = server.shell_command(self.databases, database, config)
         try:
             yield {
-                "SAAS_E2E_COMMAND": shlex.join(map(str, command)),
-                "SAAS_E2E_SHELL": shlex.join(map(str, shell)),
+                "SAAS_E2E_COMMAND": shlex.join(command),
+                "SAAS_E2E_SHELL": shlex.join(shell),
                 "SAAS_E2E_URL": f"http://127.0.0.1:{port}",
                 "SAAS_E2E_DATABASE": database,
                 "SAAS_E2E_ACCESS": str(access),
