@@ -19,7 +19,7 @@ from pathlib import Path
 from tools import addons, paths, stamps, system
 from tools.environment import Environment
 from tools.errors import CommandError
-from tools.postgres import Cluster
+from tools.postgres import Cluster, all_clusters
 from tools.process import is_alive, raise_failure, run, tail
 from tools.progress import Step
 
@@ -41,6 +41,7 @@ class Databases:
         self.environment = environment
         self.cluster = cluster
         self.data_dir = paths.LOCAL / "data" / cluster.name
+        self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.config = environment.write_config(
             f"{cluster.name}-tools.conf",
             {
@@ -78,10 +79,12 @@ class Databases:
         """
         self.drop(name)
         self.cluster.sql(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-        source = self.filestore(template)
+        self._copy_filestore(self.filestore(template), name)
+        return name
+
+    def _copy_filestore(self, source: Path, name: str) -> None:
         if source.exists():
             shutil.copytree(source, self.filestore(name), copy_function=_link_or_copy)
-        return name
 
     def drop(self, name: str) -> None:
         """Remove a database and its filestore, also while somebody is connected."""
@@ -172,10 +175,53 @@ class Databases:
             if not self.exists(name):
                 system.check_room(self.data_dir)
                 self._prune("base_", KEPT_BASES)
-                title = f"database template with {len(wanted)} modules of Odoo and OCA"
-                with Step(title, "up to 3 minutes, once"):
-                    self._make(name, None, wanted)
+                self._make_base(name, wanted)
         return name
+
+    def _make_base(self, name: str, modules: list[str]) -> None:
+        sibling = self._sibling_with(name)
+        if sibling:
+            title = f"database template, from the {sibling.cluster.name} cluster"
+            with Step(title), self._draft(name) as draft:
+                self._copy(sibling, name, draft)
+            return
+        title = f"database template with {len(modules)} modules of Odoo and OCA"
+        with Step(title, "up to 3 minutes, once"), self._draft(name) as draft:
+            self.modules(draft, install=modules, log=paths.LOGS / f"{name}.log")
+
+    def _sibling_with(self, name: str) -> Databases | None:
+        """Return the other cluster's databases, if a template is there already."""
+        for cluster in all_clusters():
+            if cluster.name != self.cluster.name and cluster.is_running():
+                sibling = Databases(self.environment, cluster)
+                if sibling.exists(name):
+                    return sibling
+        return None
+
+    def _copy(self, source: Databases, name: str, draft: str) -> None:
+        """Copy a database from another cluster."""
+        dump = self.data_dir / f"{draft}.dump"
+        log = paths.LOGS / f"copy-{name}.log"
+        try:
+            run(
+                [source.cluster.client("pg_dump"), "-Fc", "-Z1", "-f", dump, name],
+                what="pg_dump",
+                log=log,
+                env=source.cluster.environment(),
+            )
+            self.cluster.sql(
+                f"CREATE DATABASE \"{draft}\" TEMPLATE template0 LC_COLLATE 'C'"
+            )
+            restore = [self.cluster.client("pg_restore"), "--no-owner", "--no-comments"]
+            run(
+                [*restore, "--jobs=2", "--exit-on-error", "-d", draft, dump],
+                what="pg_restore",
+                log=log,
+                env=self.cluster.environment(),
+            )
+        finally:
+            dump.unlink(missing_ok=True)
+        self._copy_filestore(source.filestore(name), draft)
 
     def suite(self, names: Iterable[str]) -> str:
         """Return a template with addons of the project on top of their base.
@@ -195,18 +241,20 @@ class Databases:
         with paths.locked(f"{self.cluster.name}-{name}"):
             if not self.exists(name):
                 self._prune("suite_", KEPT_SUITES)
-                with Step(f"database template with {', '.join(wanted)}"):
-                    self._make(name, base, wanted)
+                title = f"database template with {', '.join(wanted)}"
+                with Step(title), self._draft(name) as draft:
+                    self.clone(base, draft)
+                    log = paths.LOGS / f"{name}.log"
+                    self.modules(draft, install=wanted, log=log)
         return name
 
-    def _make(self, name: str, origin: str | None, modules: list[str]) -> None:
+    @contextmanager
+    def _draft(self, name: str) -> Iterator[str]:
         """Build under a passing name, so that a killed build is never used."""
         draft = f"clone_draft_{name}_{os.getpid()}"
         self.drop(draft)
         try:
-            if origin:
-                self.clone(origin, draft)
-            self.modules(draft, install=modules, log=paths.LOGS / f"{name}.log")
+            yield draft
             self.rename(draft, name)
         except BaseException:
             self.drop(draft)

@@ -7,6 +7,7 @@ directory that nobody else can enter, never on the network.
 
 from __future__ import annotations
 
+import functools
 import os
 import pwd
 import re
@@ -95,6 +96,7 @@ def _output(command: list[str]) -> str:
     return done.stdout
 
 
+@functools.cache
 def all_binaries() -> list[Binaries]:
     """Return the complete servers of this system, newest first."""
     found = {}
@@ -146,6 +148,7 @@ def ensure_binaries(wanted: int | None = None) -> Binaries:
                 "as root: apt-get install postgresql (or your system's package); "
                 "its own cluster may stay off",
             ) from error
+        all_binaries.cache_clear()
         found = all_binaries()
     if not found:
         raise PostgresError(
@@ -360,7 +363,7 @@ class Cluster:
         :return: its rows, one a line, columns separated by a bar
         :raise PostgresError: it failed
         """
-        psql = self._client("psql")
+        psql = self.client("psql")
         done = subprocess.run(
             [psql, "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", query],
             env=self.environment(PGUSER=user),
@@ -372,13 +375,18 @@ class Cluster:
             raise PostgresError(f"psql: {done.stderr.strip()}", f"read {self.log}")
         return done.stdout.strip()
 
-    def _client(self, name: str) -> str:
+    def client(self, name: str) -> str:
+        """Return a client program, the one of the server's own version if it is there.
+
+        :raise PostgresError: there is none
+        """
+        for binaries in all_binaries():
+            own = binaries.major == self._data_version()
+            if own and os.access(binaries[name], os.X_OK):
+                return str(binaries[name])
         found = shutil.which(name)
         if found:
             return found
-        binaries = ensure_binaries(self._data_version())
-        if os.access(binaries[name], os.X_OK):
-            return str(binaries[name])
         raise PostgresError(
             f"{name} is missing", "install the client programs of PostgreSQL"
         )
