@@ -401,6 +401,15 @@ class TestRequirements:
         assert env.key != other.key
 
 
+class TestCommandLine:
+    def test_options_behind_the_dashes_are_the_tests(self):
+        from tools.cli import split
+
+        assert split(["test", "--"]) == (["test"], [])
+        assert split(["test", "--", "-k", "a b"]) == (["test"], ["-k", "a b"])
+        assert split(["demo"]) == (["demo"], [])
+
+
 class TestMakefile:
     def test_every_command_has_a_target(self, root):
         from tools.cli import COMMANDS

@@ -43,12 +43,19 @@ def print_help() -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Build the parser; options of the tests follow a double dash."""
+    """Build the parser."""
     result = argparse.ArgumentParser(prog="python3 -m tools", add_help=False)
     result.add_argument("command", nargs="?", default="help")
     result.add_argument("--tier", action="append", default=[])
-    result.add_argument("rest", nargs="*")
     return result
+
+
+def split(argv: list[str]) -> tuple[list[str], list[str]]:
+    """Cut at the first double dash; what is behind it goes to the tests."""
+    if "--" not in argv:
+        return argv, []
+    place = argv.index("--")
+    return argv[:place], argv[place + 1 :]
 
 
 def load(command: str) -> Callable[..., int]:
@@ -73,16 +80,17 @@ def main(argv: list[str]) -> int:
     :param argv: what follows the program's name
     :return: exit status
     """
-    options = parser().parse_args(argv)
+    ours, rest = split(argv)
+    options = parser().parse_args(ours)
     if options.command == "help":
         return print_help()
     signal.signal(signal.SIGTERM, _end)
     try:
         function = load(options.command)
         if options.command == "test":
-            return function(options.tier, options.rest)
+            return function(options.tier, rest)
         if options.command in WITH_ARGUMENTS:
-            return function(options.rest)
+            return function(rest)
         return function()
     except ToolError as error:
         print(f"\n{error}", file=sys.stderr, flush=True)
