@@ -7,12 +7,6 @@ from odoo.tools import file_open
 
 from .common import DashboardFactory
 
-READY = (
-    "!!(odoo.__WOWL_DEBUG__ && odoo.__WOWL_DEBUG__.root"
-    " && odoo.__WOWL_DEBUG__.root.env.services.spreadsheet_dashboard_loader"
-    " && document.querySelector('.o_spreadsheet_dashboard_action'))"
-)
-
 
 @tagged("post_install", "-at_install")
 class TestDashboardBrowser(DashboardFactory, HttpCase):
@@ -39,10 +33,9 @@ class TestDashboardBrowser(DashboardFactory, HttpCase):
         self.browser_js(
             f"/odoo/dashboards?dashboard_id={dashboard.id}&debug=1",
             self._script(steps),
-            ready=READY,
             login=self.reader.login,
             cookies={"cids": "-".join(str(one) for one in companies.ids)},
-            timeout=120,
+            timeout=240,
         )
 
     def _seed(self):

@@ -4,9 +4,9 @@
 (async () => {
     const steps = STEPS;
     const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-    const loader = odoo.__WOWL_DEBUG__.root.env.services.spreadsheet_dashboard_loader;
-    const active = () => loader && loader.getActiveDashboard();
-    for (let i = 0; i < 200 && !(active() && ["Loaded", "Error"].includes(active().status)); i++) {
+    const active = () =>
+        window.odoo?.__WOWL_DEBUG__?.root?.env.services.spreadsheet_dashboard_loader?.getActiveDashboard();
+    for (let i = 0; i < 1500 && !["Loaded", "Error"].includes(active()?.status); i++) {
         await sleep(100);
     }
     if (!active() || active().status !== "Loaded") {
