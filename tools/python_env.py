@@ -46,8 +46,10 @@ class PythonEnv:
         if self._is_ours():
             return
         with paths.locked(self._stamp):
-            if not stamps.is_done(self._stamp, self.key) or not self.python.exists():
+            key = self.key
+            if not stamps.is_done(self._stamp, key) or not self.python.exists():
                 self._build()
+                stamps.mark_done(self._stamp, key)
 
     @property
     def _stamp(self) -> str:
@@ -59,7 +61,6 @@ class PythonEnv:
         with Step(f"Python libraries of {names}", "half a minute the first time"):
             self._create()
             self._install()
-        stamps.mark_done(self._stamp, self.key)
 
     def _is_ours(self) -> bool:
         """Tell whether this very process runs in it; it cannot rebuild itself."""
