@@ -26,13 +26,11 @@ class SaasSlaPolicy(models.Model):
     )
     note = fields.Text(string="Description", translate=True)
     tier_ids = fields.Many2many("saas.support.tier", string="Support Tiers")
-    team_ids = fields.Many2many(
-        "helpdesk.ticket.team", string="Teams", check_company=True
-    )
-    category_ids = fields.Many2many(
-        "helpdesk.ticket.category", string="Categories", check_company=True
-    )
-    tag_ids = fields.Many2many("helpdesk.ticket.tag", string="Tags", check_company=True)
+    # Conditions are not company checked: a policy for every company may ask for a team
+    # of one of them, and simply matches nobody else's tickets.
+    team_ids = fields.Many2many("helpdesk.ticket.team", string="Teams")
+    category_ids = fields.Many2many("helpdesk.ticket.category", string="Categories")
+    tag_ids = fields.Many2many("helpdesk.ticket.tag", string="Tags")
     priority_min = fields.Selection(PRIORITIES, string="Priority From")
     priority_max = fields.Selection(PRIORITIES, string="Priority To")
     calendar_mode = fields.Selection(

@@ -137,11 +137,10 @@ class TestSaasSlaCalendar(SlaCase):
 
     def test_holidays_of_another_company_do_not_count(self):
         other = self.env["res.company"].create({"name": "Other Ltd"})
-        self.env["resource.calendar.leaves"].create(
+        self.env["resource.calendar.leaves"].with_company(other).create(
             {
                 "name": "Their holiday",
                 "calendar_id": False,
-                "company_id": other.id,
                 "date_from": MONDAY.replace(hour=0),
                 "date_to": MONDAY.replace(hour=23, minute=59, second=59),
             }
