@@ -35,10 +35,9 @@ class Environment:
 
     @property
     def key(self) -> str:
-        """What databases depend on: the libraries, the addons of OCA, and Odoo."""
-        files = ("requirements.txt", "requirements-oca.txt")
+        """What databases are made of: Odoo and the addons of OCA."""
         return stamps.digest(
-            stamps.file_digest(*(paths.ROOT / name for name in files)),
+            stamps.file_digest(paths.ROOT / "requirements-oca.txt"),
             str(self.source.parent),
             stamps.file_digest(self.source.parent / "odoo" / "release.py"),
         )

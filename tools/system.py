@@ -23,7 +23,6 @@ NETWORK_TROUBLE = (
     "Connection refused",
     "NewConnectionError",
     "NameResolutionError",
-    "No matching distribution found",
     "getaddrinfo",
     "ECONNREFUSED",
     "EAI_AGAIN",
