@@ -15,14 +15,14 @@ settings.register_profile(
     derandomize=True,
     database=None,
     deadline=None,
-    max_examples=60,
+    max_examples=40,
     suppress_health_check=_SLOW,
 )
 settings.register_profile(
     "wide",
     database=None,
     deadline=None,
-    max_examples=2000,
+    max_examples=500,
     suppress_health_check=_SLOW,
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "stable"))
