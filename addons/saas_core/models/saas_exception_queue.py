@@ -44,14 +44,12 @@ class SaasExceptionQueue(models.Model):
         domain="[('share', '=', False), ('company_ids', 'in', company_id)]",
         help="Gets every new exception of the queue. Empty: they wait unassigned.",
     )
-    due_hours_low = fields.Integer(string="Low: Hours", default=120, required=True)
-    due_hours_medium = fields.Integer(string="Medium: Hours", default=72, required=True)
-    due_hours_high = fields.Integer(string="High: Hours", default=24, required=True)
-    due_hours_critical = fields.Integer(
-        string="Critical: Hours", default=4, required=True
-    )
+    due_hours_low = fields.Integer(string="Low (h)", default=120, required=True)
+    due_hours_medium = fields.Integer(string="Medium (h)", default=72, required=True)
+    due_hours_high = fields.Integer(string="High (h)", default=24, required=True)
+    due_hours_critical = fields.Integer(string="Critical (h)", default=4, required=True)
     remind_hours = fields.Integer(
-        string="Remind Before: Hours",
+        string="Remind (h)",
         default=2,
         required=True,
         help="The owner is reminded once this many hours before the due time and once"

@@ -170,7 +170,8 @@ class SaasMixin(models.AbstractModel):
 
         The context key ``saas_correlation_id`` gives the id of the process that is
         going on; it is stored on a record that has none yet. It is stored without
-        ``write``: a locked document may still have a history, and no automation rule is woken.
+        ``write``: a locked document may still have a history, and no automation rule is
+        woken.
 
         :return: 32 hexadecimal digits
         """
