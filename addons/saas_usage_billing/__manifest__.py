@@ -6,9 +6,7 @@
     "category": "SaaS Operations",
     "license": "AGPL-3",
     "author": "SaaS Operations Suite contributors",
-    "website": (
-        "https://github.com/saas-operations-suite/saas-operations-suite"
-    ),
+    "website": ("https://github.com/saas-operations-suite/saas-operations-suite"),
     "depends": ["saas_subscription_ops"],
     "data": [
         "security/ir.model.access.csv",
@@ -27,6 +25,11 @@
         "views/saas_charge_views.xml",
         "views/saas_usage_billing_menus.xml",
     ],
+    "assets": {
+        "web.assets_tests": [
+            "saas_usage_billing/static/tests/tours/**/*.js",
+        ],
+    },
     "uninstall_hook": "uninstall_hook",
     "development_status": "Beta",
 }

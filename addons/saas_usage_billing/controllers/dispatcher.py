@@ -9,21 +9,22 @@ import json
 import re
 import uuid
 
-import psycopg2.errors
+import psycopg2
 from werkzeug.exceptions import HTTPException, Unauthorized
 
-from odoo.exceptions import AccessDenied, AccessError, UserError
+from odoo.exceptions import (
+    AccessDenied,
+    AccessError,
+    ConcurrencyError,
+    UserError,
+)
 from odoo.http import Dispatcher, Response, SessionExpiredException
 
 CORRELATION_HEADER = "X-Correlation-Id"
 _CORRELATION = re.compile(r"[\x21-\x7e]{1,128}")
 
-_TRY_AGAIN = (
-    psycopg2.errors.SerializationFailure,
-    psycopg2.errors.DeadlockDetected,
-    psycopg2.errors.LockNotAvailable,
-    psycopg2.OperationalError,
-)
+# Serialization failures, deadlocks and lost connections are operational errors.
+_TRY_AGAIN = (ConcurrencyError, psycopg2.OperationalError)
 
 _CODES = {
     400: "bad_request",
@@ -115,12 +116,11 @@ class SaasRestDispatcher(Dispatcher):
         """
         httprequest = self.request.httprequest
         error = self._get_api_error(exc)
-        response = json_response(
+        return json_response(
             {"error": {"code": error.error, "message": error.description}},
             error.code,
             {CORRELATION_HEADER: correlation_id(httprequest), **error.extra_headers},
         )
-        return response
 
     def _get_api_error(self, exc):
         if isinstance(exc, ApiError):

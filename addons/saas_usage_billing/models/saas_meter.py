@@ -66,7 +66,8 @@ class SaasMeter(models.Model):
     product_ids = fields.One2many("product.template", "saas_meter_id")
 
     _code_unique = models.UniqueIndex(
-        "(code, COALESCE(company_id, 0))", "Another meter of this company has this code."
+        "(code, COALESCE(company_id, 0))",
+        "Another meter of this company has this code.",
     )
 
     @api.depends("price_ids")

@@ -170,7 +170,9 @@ class SaasSubscription(models.Model):
             end=end,
             full_days=full_days,
             window=Window(
-                self.id, _naive(day_start(start, self.tz)), _naive(day_start(end, self.tz))
+                self.id,
+                _naive(day_start(start, self.tz)),
+                _naive(day_start(end, self.tz)),
             ),
         )
 
@@ -269,7 +271,11 @@ class SaasSubscription(models.Model):
                 [
                     ("company_id", "=", self.company_id.id),
                     ("currency_id", "=", self.currency_id.id),
-                    ("product_tmpl_id", "in", [p.product_tmpl_id for p in usage_periods]),
+                    (
+                        "product_tmpl_id",
+                        "in",
+                        [p.product_tmpl_id for p in usage_periods],
+                    ),
                     ("plan_id", "in", (False, self.plan_id.id)),
                     ("subscription_id", "in", (False, self.id)),
                 ]
@@ -412,7 +418,9 @@ class SaasSubscription(models.Model):
             found = period
         if not found:
             return None
-        return tuple(_naive(day_start(day, self.tz)) for day in (found.start, found.end))
+        return tuple(
+            _naive(day_start(day, self.tz)) for day in (found.start, found.end)
+        )
 
     def _get_usage_domain(self, start, end):
         """Return the domain of the subscription's events between two instants."""

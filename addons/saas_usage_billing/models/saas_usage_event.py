@@ -342,11 +342,15 @@ class SaasUsageEvent(models.Model):
     @ormcache("company_id")
     def _get_cached_rules(self, company_id):
         # sudo: the sending user may neither read sources nor meters
-        sources = self.env["saas.usage.source"].sudo().search(
-            [("company_id", "=", company_id)]
+        sources = (
+            self.env["saas.usage.source"]
+            .sudo()
+            .search([("company_id", "=", company_id)])
         )
-        meters = self.env["saas.meter"].sudo().search(
-            [("company_id", "in", (company_id, False))]
+        meters = (
+            self.env["saas.meter"]
+            .sudo()
+            .search([("company_id", "in", (company_id, False))])
         )
         types = {}
         for meter in meters:
@@ -377,7 +381,7 @@ class SaasUsageEvent(models.Model):
                     index,
                     events[index],
                     screened.sources[position],
-                    "invalid_data",
+                    "bad_data",
                     "The data has NUL characters or unpaired surrogates.",
                 )
             )

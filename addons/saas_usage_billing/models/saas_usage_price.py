@@ -111,7 +111,9 @@ class SaasUsagePrice(models.Model):
         aggregator=None, tracking=True, help="Charged at least, each whole period."
     )
     maximum_amount = fields.Monetary(
-        aggregator=None, tracking=True, help="Charged at most, each period. 0: no limit."
+        aggregator=None,
+        tracking=True,
+        help="Charged at most, each period. 0: no limit.",
     )
     tier_ids = fields.One2many("saas.usage.price.tier", "price_id", copy=True)
     example_quantity = fields.Float(

@@ -55,7 +55,9 @@ class SaasUsagePriceTier(models.Model):
         for tier in self:
             bounds = tier.price_id.tier_ids.mapped("up_to")
             below = [
-                bound for bound in bounds if bound and (tier.is_open or bound < tier.up_to)
+                bound
+                for bound in bounds
+                if bound and (tier.is_open or bound < tier.up_to)
             ]
             tier.first_unit = max(below, default=0.0)
 

@@ -91,9 +91,11 @@ class SaasUsageSource(models.Model):
         if "code" in vals or "company_id" in vals:
             self._check_without_events(
                 self.filtered(
-                    lambda source: source.code != vals.get("code", source.code)
-                    or source.company_id.id
-                    != vals.get("company_id", source.company_id.id)
+                    lambda source: (
+                        source.code != vals.get("code", source.code)
+                        or source.company_id.id
+                        != vals.get("company_id", source.company_id.id)
+                    )
                 )
             )
         return super().write(vals)

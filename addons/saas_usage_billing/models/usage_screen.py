@@ -20,6 +20,8 @@ _LIMITS = EventLimits()
 _TEXT = _LIMITS.max_length
 _PROPERTY = _LIMITS.max_property_length
 _PROPERTIES = _LIMITS.max_properties
+#: Where the API says less than the engine.
+_CODES = {"naive_time": "bad_time"}
 _BIG = 10**_LIMITS.integer_digits
 
 
@@ -209,6 +211,8 @@ def _is_plain_data(data):
         return True
     if type(data) is not dict or len(data) > _PROPERTIES:
         return False
+    if "value" in data and (type(data["value"]) is not int or data["value"] < 0):
+        return False
     for key, value in data.items():
         kind = type(value)
         if not (
@@ -263,6 +267,7 @@ def _judge(index, event, sources, types, now):
 
 
 def _refuse(index, event, code, message, rule):
+    code = _CODES.get(code, code).replace("invalid_", "bad_")
     if not _has_identity(event):
         key = _content_key(dump(event))
         return Problem(index, code, message, event, key, rule and rule.source_id, True)

@@ -125,6 +125,7 @@ def aggregate(
     windows = list(windows)
     if not windows:
         return []
+    # As text: the driver would make binary floats of the numbers.
     rows = env.execute_query(
         SQL(
             """
@@ -134,7 +135,7 @@ def aggregate(
                               %(ends)s::timestamp[])
                        WITH ORDINALITY AS w(subscription_id, t0, t1, number)
             )
-            SELECT w.number, %(value)s
+            SELECT w.number, (%(value)s)::text
               FROM w
               JOIN saas_usage_event_store e
                 ON e.subscription_id = w.subscription_id
@@ -170,7 +171,7 @@ def aggregate_by_day(env, spec: MeterSpec, window: Window, tz: str):
         SQL(
             """
             SELECT (e.event_time AT TIME ZONE 'UTC' AT TIME ZONE %(tz)s)::date AS day,
-                   %(value)s
+                   (%(value)s)::text
               FROM saas_usage_event_store e
              WHERE e.subscription_id = %(subscription)s
                AND e.event_time >= %(start)s AND e.event_time < %(end)s

@@ -1,0 +1,32 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from odoo.tests import TransactionCase, tagged
+
+MODULE = "saas_usage_billing"
+
+
+@tagged("post_install", "-at_install")
+class TestConventions(TransactionCase):
+    """Every model of the module has access rights and a company rule."""
+
+    def models(self):
+        names = self.env["ir.model.data"].search(
+            [("module", "=", MODULE), ("model", "=", "ir.model")]
+        )
+        models = self.env["ir.model"].browse(names.mapped("res_id"))
+        return models.filtered(
+            lambda model: model.model.startswith(("saas.usage", "saas.meter"))
+        )
+
+    def test_every_model_has_rights_and_a_company_rule(self):
+        self.assertGreaterEqual(len(self.models()), 8)
+        for model in self.models():
+            self.assertTrue(model.access_ids, model.model)
+            rules = model.rule_ids.filtered(lambda rule: "company" in rule.domain_force)
+            self.assertTrue(rules, model.model)
+
+    def test_inverse_of_every_list_is_indexed(self):
+        for model in self.models():
+            for field in self.env[model.model]._fields.values():
+                if field.type == "one2many" and field.comodel_name.startswith("saas."):
+                    inverse = self.env[field.comodel_name]._fields[field.inverse_name]
+                    self.assertTrue(inverse.index, f"{model.model}.{field.name}")

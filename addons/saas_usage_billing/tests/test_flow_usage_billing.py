@@ -1,0 +1,257 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from datetime import date, datetime, timezone
+from decimal import Decimal
+from itertools import count
+
+from odoo import Command
+from odoo.tests import tagged
+
+from odoo.addons.saas_subscription_ops.exceptions import BillingError
+from odoo.addons.saas_subscription_ops.tests.common import SubscriptionCase
+
+from .common import TIER_TABLE, UsageCase, UsageFixture
+
+
+@tagged("post_install", "-at_install")
+class TestProposedUsage(UsageCase):
+    """Closed periods are proposed with quantity, tiers and bounds."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.price = cls.create_price(tiers=TIER_TABLE)
+
+    def proposed(self, cutoff, subscription=None):
+        rows = (subscription or self.subscription)._get_proposed_charges(cutoff)
+        return [row for row in rows if row.kind == "usage"]
+
+    def test_period_is_proposed_when_it_is_closed(self):
+        self.store(120, "2026-03-10", bytes=0)
+        self.create_price(self.traffic, model="standard", unit_price=1)
+        self.assertEqual(self.proposed(date(2026, 3, 31)), [])
+        (charge,) = self.proposed(date(2026, 4, 1))
+        self.assertEqual(charge.ref, f"usage:{self.price.id}:2026-03-01")
+        self.assertEqual(
+            (charge.service_start, charge.service_end),
+            (date(2026, 3, 1), date(2026, 4, 1)),
+        )
+        self.assertEqual((charge.quantity, charge.amount), (120, Decimal("1.00")))
+        tiers = [(tier["quantity"], tier["amount"]) for tier in charge.details["tiers"]]
+        self.assertEqual(tiers, [("100", "0.00"), ("20", "1.00")])
+        bounds = charge.details["bounds"]
+        self.assertEqual(bounds["event_from"], "2026-03-01T00:00:00")
+        self.assertEqual(bounds["event_to"], "2026-04-01T00:00:00")
+        self.assertTrue(bounds["stored_at"])
+
+    def test_label_says_quantity_and_tiers(self):
+        self.store(120, "2026-03-10", bytes=0)
+        (charge,) = self.proposed(date(2026, 4, 1))
+        label = self.subscription._get_charge_label(charge)
+        self.assertIn("120 API calls", label)
+        self.assertIn("20 ×", label)
+
+    def test_day_boundary_is_the_customer_s(self):
+        self.subscription.tz = "America/New_York"
+        # 1 April 00:30 UTC is still 31 March in New York.
+        self.store(101, "2026-04-01", bytes=0)
+        (charge,) = self.proposed(date(2026, 4, 1))
+        self.assertEqual(charge.quantity, 101)
+        self.assertEqual(charge.details["bounds"]["event_to"], "2026-04-01T04:00:00")
+
+    def test_usage_without_a_price_is_not_passed_over(self):
+        self.store(1, "2026-03-10", bytes=5)
+        with self.assertRaisesRegex(BillingError, "usage price"):
+            self.proposed(date(2026, 4, 1))
+        # The bytes sum to nothing after all: nobody needs a price for them.
+        other = self.create_subscription(self.create_partner("B"))
+        self.tie("client-b", other)
+        self.store(1, "2026-03-10", subject="client-b", bytes=0)
+        self.assertEqual(len(self.proposed(date(2026, 4, 1), other)), 1)
+
+    def test_minimum_of_a_part_is_its_part_by_days(self):
+        self.plan.alignment = "calendar"
+        self.price.minimum_amount = 31
+        subscription = self.create_subscription(
+            self.create_partner("M"), date_start=date(2026, 3, 22)
+        )
+        charges = self.proposed(date(2026, 5, 1), subscription)
+        self.assertEqual(
+            [charge.amount for charge in charges], [Decimal("10.00"), Decimal("31.00")]
+        )
+
+    def test_line_that_ends_and_goes_on_is_one(self):
+        self.store(150, "2026-03-10", bytes=0)
+        line = self.subscription.line_ids.filtered(
+            lambda line: line.product_id == self.calls
+        )
+        line.date_end = date(2026, 3, 15)
+        self.subscription.line_ids = [
+            Command.create(
+                {"product_id": self.calls.id, "date_start": date(2026, 3, 15)}
+            )
+        ]
+        (charge,) = self.proposed(date(2026, 4, 1))
+        self.assertEqual(charge.quantity, 150)
+
+    def test_line_with_an_end_stops_there(self):
+        self.store(5, "2026-03-10", bytes=0)
+        self.store(7, "2026-03-20", bytes=0)
+        for line in self.subscription.line_ids:
+            line.date_end = date(2026, 3, 15)
+        (charge,) = self.proposed(date(2026, 3, 15))
+        self.assertEqual(charge.quantity, 5)
+        self.assertEqual(charge.service_end, date(2026, 3, 15))
+
+    def test_batch_is_read_at_once(self):
+        subscriptions = self.subscription
+        for number in range(6):
+            subscription = self.create_subscription(self.create_partner(f"C{number}"))
+            self.tie(f"client-c{number}", subscription)
+            self.store(number + 1, "2026-03-10", f"client-c{number}", bytes=0)
+            subscriptions |= subscription
+        self.env.flush_all()
+        self.env.invalidate_all()
+        batch = self.env["saas.subscription"].browse(subscriptions.ids)
+        asked = []
+        plain = type(batch)._get_usage_quantities
+
+        def counting(records, usage_periods, bounds=None):
+            asked.append(len(usage_periods))
+            return plain(records, usage_periods, bounds)
+
+        self.patch(type(batch), "_get_usage_quantities", counting)
+        quantities = [
+            charge.quantity
+            for subscription in batch
+            for charge in subscription._get_proposed_charges(date(2026, 4, 1))
+        ]
+        self.assertEqual(quantities, [1, 2, 3, 4, 5, 6])
+        self.assertEqual(len(asked), 1)
+
+    def test_current_usage(self):
+        self.store(120, "2026-03-10", bytes=3)
+        now = datetime(2026, 3, 20, tzinfo=timezone.utc)
+        calls, traffic = self.subscription._get_current_usage(now)
+        self.assertEqual(calls["quantity"], 120)
+        self.assertEqual(calls["rated"].amount, Decimal("1.00"))
+        self.assertEqual((traffic["quantity"], traffic["rated"]), (360, None))
+        later = datetime(2026, 4, 20, tzinfo=timezone.utc)
+        self.assertEqual(self.subscription._get_current_usage(later)[0]["quantity"], 0)
+
+
+@tagged("post_install", "-at_install")
+class TestFlowUsageBilling(SubscriptionCase, UsageFixture):
+    """From events to the posted invoice, late events included."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.numbers = count(1)
+        cls.env["saas.usage.source"].create(
+            {"name": "Web Log", "code": "weblog", "max_age_days": 3650}
+        )
+        cls.calls_meter = cls.create_meter(
+            "API calls", "calls", "count", company_id=False
+        )
+        cls.calls.product_tmpl_id.saas_meter_id = cls.calls_meter
+        cls.price = cls.create_price(tiers=TIER_TABLE)
+        cls.subscription = cls.create_subscription(
+            [
+                {"product_id": cls.platform.id, "price_unit": 500.0},
+                {"product_id": cls.calls.id},
+            ],
+            date_start=date(2026, 3, 1),
+            tz="UTC",
+        )
+        cls.tie("client-1", cls.subscription)
+
+    def bill_usage(self, cutoff, invoice_date):
+        run = self.create_run(cutoff, date_invoice=invoice_date)
+        run.with_user(self.operator).action_compute()
+        if run.line_ids:
+            held = run.line_ids.filtered(lambda line: line.state == "held")
+            held.comment = "Checked by the test"
+            held.with_user(self.operator).action_release()
+            self.approve(run)
+            self.post(run)
+        return run
+
+    def usage_charges(self):
+        return self.subscription.charge_ids.filtered(
+            lambda charge: charge.base_kind == "usage"
+        ).sorted("id")
+
+    def test_events_to_invoice_and_late_events_to_adjustment(self):
+        self.store(620, "2026-03-10")
+
+        # given a closed month, when it is billed
+        run = self.bill_usage(date(2026, 4, 1), date(2026, 4, 1))
+
+        # then the invoice says quantity and tiers, and adds up
+        self.assertEqual(run.line_ids.mapped("state"), ["posted"], run.line_ids.reason)
+        (charge,) = self.usage_charges()
+        self.assertEqual((charge.quantity, charge.amount), (620, 22.40))
+        line = charge.move_line_id
+        self.assertEqual(line.move_id.state, "posted")
+        self.assertEqual(line.price_subtotal, 22.40)
+        self.assertEqual(line.start_date, date(2026, 3, 1))
+        self.assertEqual(line.end_date, date(2026, 3, 31))
+        for words in ("620 API calls", "400 ×", "120 ×"):
+            self.assertIn(words, line.name)
+
+        # when it is billed again, nothing is booked
+        self.bill_usage(date(2026, 4, 1), date(2026, 4, 1))
+        self.assertEqual(len(self.usage_charges()), 1)
+
+        # when events come late, the difference is booked on the original period
+        self.store(100, "2026-03-20")
+        self.bill_usage(date(2026, 4, 1), date(2026, 4, 2))
+        adjustment = self.usage_charges() - charge
+        self.assertEqual(adjustment.kind, "adjustment")
+        self.assertEqual(adjustment.ref, charge.ref)
+        self.assertEqual((adjustment.quantity, adjustment.amount), (100, 2.00))
+        self.assertEqual(adjustment.service_start, date(2026, 3, 1))
+        self.assertIn("720 API calls", adjustment.move_line_id.name)
+        self.assertEqual(adjustment.move_id.amount_untaxed, 2.00)
+
+        # and what was billed first can still be computed from its own evidence
+        self.assertEqual(charge._get_usage_recomputed(), 620)
+        self.assertEqual(adjustment._get_usage_recomputed(), 720)
+        events = self.env["saas.usage.event"]
+        action = charge.action_view_usage_events()
+        self.assertEqual(events.search_count(action["domain"]), 620)
+        action = adjustment.action_view_usage_events()
+        self.assertEqual(events.search_count(action["domain"]), 720)
+        self.assertIn("620 API calls", charge.usage_text)
+
+        # the KPI counts both
+        [row] = self.env["saas.charge"]._saas_kpi_invoiced_usage(
+            self.env.ref("saas_usage_billing.saas_kpi_invoiced_usage"),
+            self.company,
+            date(2026, 4, 1),
+            date(2026, 5, 1),
+        )
+        self.assertEqual(float(row["value"]), 24.40)
+        self.assertEqual(
+            self.env["saas.charge"].search_count(row["domain"]),
+            row["inputs"]["charges"],
+        )
+
+    def test_corrected_price_is_credited(self):
+        self.store(620, "2026-03-10")
+        self.bill_usage(date(2026, 4, 1), date(2026, 4, 1))
+        self.price.tier_ids.filtered("is_open").unit_price = 0.01
+        self.bill_usage(date(2026, 4, 1), date(2026, 4, 2))
+        adjustment = self.usage_charges()[-1]
+        self.assertEqual((adjustment.quantity, adjustment.amount), (0, -1.20))
+        self.assertEqual(adjustment.move_id.move_type, "out_refund")
+
+    def test_one_subscription_without_a_price_does_not_stop_the_run(self):
+        self.price.active = False
+        self.store(3, "2026-03-10")
+        run = self.bill_usage(date(2026, 4, 1), date(2026, 4, 1))
+        line = run.line_ids.filtered(
+            lambda line: line.subscription_id == self.subscription
+        )
+        self.assertEqual(line.state, "failed")
+        self.assertIn("usage price", line.reason)

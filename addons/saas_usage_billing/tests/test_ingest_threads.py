@@ -1,0 +1,95 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+import threading
+from datetime import date
+from itertools import count
+
+from odoo import SUPERUSER_ID, api
+from odoo.modules.registry import Registry
+from odoo.tests import BaseCase, get_db_name, tagged
+
+from ..models.usage_schema import partition_name
+from .common import NOW, UsageFixture
+
+SENDERS = 4
+EVENTS = 150
+_TABLES = (
+    "saas_usage_event_store",
+    "saas_usage_event_key",
+)
+
+
+@tagged("post_install", "-at_install", "-standard", "saas_usage_threads")
+class TestIngestThreads(UsageFixture, BaseCase):
+    """Requests with the same new ids at the same time, in real transactions.
+
+    Commits for real, so it stands beside the standard tests; it cleans up behind
+    itself, for which the guards of the store have to be lifted.
+    """
+
+    month = date(1995, 7, 1)
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.numbers = count(1)
+        cls.registry = Registry(get_db_name())
+
+    def setUp(self):
+        super().setUp()
+        self.addCleanup(self.clean)
+        with self.registry.cursor() as cr:
+            env = api.Environment(cr, SUPERUSER_ID, {})
+            type(self).env = env
+            self.create_world()
+            self.source.max_age_days = 36500
+            self.ids = self.company.id, self.source.id, self.subscription.id
+
+    def clean(self):
+        with self.registry.cursor() as cr:
+            company, source, _subscription = self.ids
+            for table in _TABLES:
+                cr.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+                cr.execute(f"DELETE FROM {table} WHERE source_id = %s", [source])
+                cr.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+            cr.execute(f"DROP TABLE IF EXISTS {partition_name(self.month)}")
+            cr.execute("DELETE FROM saas_usage_batch WHERE company_id = %s", [company])
+
+    def send(self, events, number, results, gate):
+        gate.wait()
+        with self.registry.cursor() as cr:
+            env = api.Environment(cr, SUPERUSER_ID, {})
+            company = env["res.company"].browse(self.ids[0])
+            Event = env["saas.usage.event"].with_company(company)
+            Event._start_ingest()
+            results[number] = Event._ingest(events, at=NOW).counts
+
+    def test_same_new_ids_at_once(self):
+        # A month without a partition: everybody wants to create it, too.
+        events = [
+            self.event(time=f"1995-07-{1 + n % 28:02}T10:00:00Z") for n in range(EVENTS)
+        ]
+        results, gate = {}, threading.Barrier(SENDERS)
+        threads = [
+            threading.Thread(
+                target=self.send,
+                args=(events[::1] if n % 2 else events[::-1], n, results, gate),
+            )
+            for n in range(SENDERS)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        self.assertEqual(len(results), SENDERS)
+        self.assertEqual(sum(counts["stored"] for counts in results.values()), EVENTS)
+        self.assertEqual(
+            sum(counts["duplicate"] for counts in results.values()),
+            EVENTS * (SENDERS - 1),
+        )
+        with self.registry.cursor() as cr:
+            cr.execute(
+                "SELECT count(*), count(DISTINCT event_id) FROM saas_usage_event_store"
+                " WHERE subscription_id = %s",
+                [self.ids[2]],
+            )
+            self.assertEqual(cr.fetchone(), (EVENTS, EVENTS))

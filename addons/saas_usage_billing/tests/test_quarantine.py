@@ -1,0 +1,133 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+import json
+
+from odoo.tests import tagged
+
+from ..exceptions import UsageReplayError, UsageStoreError
+from .common import UsageCase
+
+
+@tagged("post_install", "-at_install")
+class TestQuarantine(UsageCase):
+    """What could not be stored waits, is counted once, and can be replayed."""
+
+    def waiting(self, **domain):
+        return self.env["saas.usage.quarantine"].search(
+            [("company_id", "=", self.company.id)]
+            + [(name, "=", value) for name, value in domain.items()]
+        )
+
+    def test_same_event_again_is_counted_not_listed(self):
+        event = self.event(id="q1", subject="nobody")
+        self.ingest([event, event])
+        self.ingest([event])
+        row = self.waiting()
+        self.assertEqual(len(row), 1)
+        self.assertEqual((row.occurrences, row.reason), (3, "unknown_subject"))
+        self.assertEqual(json.loads(row.raw), event)
+
+    def test_event_without_identity_is_kept_by_content(self):
+        event = self.event(id=None)
+        self.ingest([event, event, self.event(id=None, subject="client-9")])
+        self.assertEqual(sorted(self.waiting().mapped("occurrences")), [1, 2])
+        self.assertEqual(set(self.waiting().mapped("is_rejected")), {True})
+
+    def test_replay_after_the_mapping_was_mended(self):
+        events = [self.event(subject="new") for _number in range(3)]
+        self.ingest([*events, self.event(subject="still-unknown")])
+        rows = self.waiting()
+        self.tie("new", self.subscription)
+        operator = self.new_user("usage_op", "billing_operator")
+        answer = rows.with_user(operator).action_replay()
+        self.assertIn("3 stored, 1 still quarantined", answer["params"]["message"])
+        self.assertEqual(len(self.events_of()), 3)
+        done = rows.filtered(lambda row: row.state == "replayed")
+        self.assertEqual(len(done), 3)
+        self.assertEqual(done.closed_by_id, operator)
+        left = rows - done
+        self.assertEqual((left.state, left.occurrences), ("open", 1))
+        batch = self.env["saas.usage.batch"].search([("kind", "=", "replay")], limit=1)
+        self.assertEqual((batch.received, batch.stored, batch.quarantined), (4, 3, 1))
+
+    def test_replay_twice_stores_once(self):
+        self.ingest([self.event(subject="new")])
+        rows = self.waiting()
+        self.tie("new", self.subscription)
+        rows.action_replay()
+        with self.assertRaises(UsageReplayError):
+            rows.action_replay()
+        self.assertEqual(len(self.events_of()), 1)
+
+    def test_age_is_measured_from_the_arrival(self):
+        self.source.max_age_days = 1
+        event = self.event(subject="new", time="2026-04-10T09:00:00Z")
+        self.ingest([event])
+        row = self.waiting()
+        self.env.cr.execute(
+            "UPDATE saas_usage_quarantine SET first_seen_at = '2026-04-10 12:00:00'"
+            " WHERE id = %s",
+            [row.id],
+        )
+        row.invalidate_recordset()
+        self.tie("new", self.subscription)
+        row.action_replay()
+        self.assertEqual(row.state, "replayed")
+
+    def test_sent_again_after_the_mending_closes_the_row(self):
+        event = self.event(subject="new")
+        self.ingest([event])
+        self.tie("new", self.subscription)
+        self.assertEqual(self.ingest_counts([event])[1], 1)
+        self.assertEqual(self.waiting().state, "replayed")
+
+    def test_corrected_event_replaces_the_broken_one(self):
+        self.ingest([self.event(id="c", data={"bytes": -1})])
+        self.ingest([self.event(id="c", subject="nobody")])
+        self.assertEqual(self.waiting().reason, "unknown_subject")
+        self.assertEqual(self.waiting().occurrences, 2)
+        self.assertEqual(self.ingest_counts([self.event(id="c")])[1], 1)
+        self.assertEqual(self.waiting().state, "replayed")
+
+    def test_ignore_and_reopen(self):
+        event = self.event(subject="nobody")
+        self.ingest([event])
+        row = self.waiting()
+        row.action_ignore()
+        self.assertEqual(row.state, "ignored")
+        self.assertEqual(row.closed_by_id, self.env.user)
+        self.ingest([event])
+        self.assertEqual((row.state, row.occurrences), ("ignored", 2))
+        row.action_reopen()
+        self.assertEqual((row.state, row.closed_at), ("open", False))
+
+    def test_event_without_identity_cannot_be_replayed(self):
+        self.ingest([self.event(id=None)])
+        with self.assertRaises(UsageReplayError):
+            self.waiting().action_replay()
+
+    def test_numbers_survive_the_quarantine(self):
+        from decimal import Decimal
+
+        exact = Decimal("0.100000000001")
+        self.ingest([self.event(subject="new", data={"bytes": exact})])
+        self.tie("new", self.subscription)
+        self.waiting().action_replay()
+        self.env.cr.execute(
+            "SELECT data ->> 'bytes' FROM saas_usage_event_store"
+            " WHERE subscription_id = %s",
+            [self.subscription.id],
+        )
+        self.assertEqual(self.env.cr.fetchone()[0], str(exact))
+
+    def test_quarantine_is_written_by_the_api_only(self):
+        self.ingest([self.event(id=None)])
+        with self.assertRaises(UsageStoreError):
+            self.waiting().sudo().unlink()
+        with self.assertRaises(UsageStoreError):
+            self.env["saas.usage.quarantine"].sudo().create({})
+
+    def test_map_subject_opens_the_external_id(self):
+        self.ingest([self.event(subject="nobody")])
+        context = self.waiting().action_map_subject()["context"]
+        self.assertEqual(context["default_source"], "weblog")
+        self.assertEqual(context["default_value"], "nobody")

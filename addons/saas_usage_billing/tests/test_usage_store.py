@@ -1,0 +1,111 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from datetime import date
+
+import psycopg2.errors
+
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from ..exceptions import UsageStoreError
+from ..models.usage_schema import create_store, ensure_partitions, partition_name
+from .common import UsageCase
+
+
+@tagged("post_install", "-at_install")
+class TestUsageStore(UsageCase):
+    """Partitions come when needed; nobody changes what is stored."""
+
+    def assertRefused(self, query):
+        with (
+            mute_logger("odoo.sql_db"),
+            self.assertRaises(psycopg2.errors.RestrictViolation),
+            self.env.cr.savepoint(),
+        ):
+            self.env.cr.execute(query)
+
+    def test_database_refuses_every_change(self):
+        self.ingest([self.event()])
+        partition = partition_name(date(2026, 4, 1))
+        for table in (
+            "saas_usage_event_store",
+            "saas_usage_event",
+            partition,
+            "saas_usage_event_key",
+        ):
+            self.assertRefused(f"DELETE FROM {table}")
+            self.assertRefused(f"UPDATE {table} SET event_id = 'other'")
+        for table in ("saas_usage_event_store", partition, "saas_usage_event_key"):
+            self.assertRefused(f"TRUNCATE {table}")
+        self.assertEqual(len(self.events_of()), 1)
+
+    def test_orm_refuses_every_change_for_the_superuser(self):
+        self.ingest([self.event()])
+        event = self.events_of().sudo()
+        for change in (
+            lambda: event.write({"subject": "other"}),
+            event.unlink,
+            event.copy,
+            lambda: event.create({"subject": "x"}),
+        ):
+            with self.assertRaises(UsageStoreError):
+                change()
+
+    def test_request_log_is_written_by_the_api_only(self):
+        batch = self.env["saas.usage.batch"].browse(
+            self.ingest([self.event()]).batch_id
+        )
+        for change in (
+            lambda: batch.sudo().write({"stored": 2}),
+            batch.sudo().unlink,
+            lambda: batch.sudo().create({}),
+        ):
+            with self.assertRaises(UsageStoreError):
+                change()
+
+    def test_partition_per_month_on_demand(self):
+        months = [date(1999, 12, 1), date(2031, 1, 1)]
+        self.assertEqual(
+            ensure_partitions(self.env.cr, [*months, months[0]]),
+            ["saas_usage_event_store_p1999_12", "saas_usage_event_store_p2031_01"],
+        )
+        self.assertEqual(ensure_partitions(self.env.cr, months), [])
+        self.env.cr.execute(
+            "SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname = %s",
+            ["saas_usage_event_store_p1999_12"],
+        )
+        bound = self.env.cr.fetchone()[0]
+        self.assertIn("1999-12-01", bound)
+        self.assertIn("2000-01-01", bound)
+
+    def test_events_of_different_months_land_in_their_partition(self):
+        self.ingest(
+            [
+                self.event(time="2026-02-28T23:59:59.999999Z"),
+                self.event(time="2026-03-01T00:00:00Z"),
+            ]
+        )
+        for month in (2, 3):
+            self.env.cr.execute(
+                f"SELECT count(*) FROM {partition_name(date(2026, month, 1))}"
+                " WHERE subscription_id = %s",
+                [self.subscription.id],
+            )
+            self.assertEqual(self.env.cr.fetchone()[0], 1)
+
+    def test_set_up_can_be_repeated(self):
+        self.ingest([self.event()])
+        create_store(self.env.cr)
+        self.assertEqual(len(self.events_of()), 1)
+        self.assertRefused("DELETE FROM saas_usage_event_store")
+
+    def test_records_with_events_stay(self):
+        draft = self.create_subscription(self.partner, activate=False)
+        self.tie("client-2", draft)
+        self.ingest([self.event(subject="client-2")])
+        with self.assertRaises(UsageStoreError):
+            draft.unlink()
+        with self.assertRaises(UsageStoreError):
+            self.source.unlink()
+        with self.assertRaises(UsageStoreError):
+            self.source.code = "other"
+        self.source.write({"name": "Other Name", "code": "weblog"})
