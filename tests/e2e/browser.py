@@ -13,6 +13,8 @@ PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 HARMLESS = ("favicon", "ERR_NAME_NOT_RESOLVED", "net::ERR_INTERNET_DISCONNECTED")
 PATIENCE = 60_000  # milliseconds
 
+expect.set_options(timeout=PATIENCE)
+
 
 def launch(playwright: Playwright) -> Browser:
     """Start the system's Chromium, without its own calls to the internet.
@@ -71,12 +73,12 @@ class Window:
         self.page.fill("input[name=login]", login)
         self.page.fill("input[name=password]", password)
         self.page.click(".oe_login_form button[type=submit]")
-        expect(self.page.locator(".o_main_navbar")).to_be_visible(timeout=PATIENCE)
+        expect(self.page.locator(".o_main_navbar")).to_be_visible()
 
     def open(self, address: str, wait_for: str) -> None:
         """Open an address of the web client and wait for a part of the page."""
         self.page.goto(address if "://" in address else self.url + address)
-        expect(self.page.locator(wait_for).first).to_be_visible(timeout=PATIENCE)
+        expect(self.page.locator(wait_for).first).to_be_visible()
         self.settle()
 
     def settle(self) -> None:
@@ -87,6 +89,12 @@ class Window:
         )
         self.page.evaluate("document.fonts.ready.then(() => true)")
         self.page.wait_for_timeout(300)
+
+    def unfold(self) -> None:
+        """Open the closed groups of a list."""
+        for header in self.page.locator(".o_group_header:not(.o_group_open)").all():
+            header.click()
+        expect(self.page.locator(".o_data_row").first).to_be_visible()
 
     def text(self, selector: str = "body") -> str:
         """Return the text a person sees in the first such part."""

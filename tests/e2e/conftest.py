@@ -84,7 +84,7 @@ def metered(world, signed):
 @pytest.fixture(scope="session")
 def billed(world, metered):
     """Step 3."""
-    metered.run_id = tell.bill(world)
+    metered.run_id = tell.bill(world, metered.deals)
     return metered
 
 

@@ -29,7 +29,7 @@ def client(world):
 def good(story, world):
     """Make a good event of the main customer, another one at each call."""
     host = next(r.host for r in world.requests if usage.index_of(world, r.host) == 0)
-    at = datetime.now(timezone.utc) - timedelta(hours=1)
+    at = datetime.now(timezone.utc) - timedelta(seconds=30)
 
     def make(**changes):
         event = {

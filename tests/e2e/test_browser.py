@@ -105,6 +105,7 @@ def test_quotation_is_signed_in_the_portal(window, world, story):
     draw(page, dialog.locator("canvas"))
     visitor.shot("portal-signature")
     dialog.locator(".o_portal_sign_submit").click()
+    page.wait_for_url("**message=sign_ok**")
     expect(page.get_by_text("Thank You!")).to_be_visible()
     visitor.shot("portal-signed")
 
@@ -172,7 +173,8 @@ def test_usage_and_quarantine(window, world, story):
     admin = window("administrator")
     admin.open(f"/odoo/action-{usage.EVENT_ACTION}", ".o_list_view, .o_graph_view")
     admin.shot("usage-events")
-    admin.open(f"/odoo/action-{usage.QUARANTINE_ACTION}", ".o_list_view .o_data_row")
+    admin.open(f"/odoo/action-{usage.QUARANTINE_ACTION}", ".o_list_table")
+    admin.unfold()
     listed = admin.text(".o_list_view")
     for row in usage.quarantine(world):
         assert row["subject"] in listed
@@ -238,7 +240,7 @@ def test_exception_queue_and_event_ledger(window, world, story):
     admin = window("administrator")
     admin.open("/odoo/action-saas_core.saas_exception_action", ".o_view_controller")
     admin.shot("exceptions")
-    admin.open("/odoo/action-saas_core.saas_event_action", ".o_list_view .o_data_row")
+    admin.open("/odoo/action-saas_core.saas_event_action", ".o_list_table")
     assert "subscription." in admin.text(".o_list_view") or (
         "ticket." in admin.text(".o_list_view")
     )

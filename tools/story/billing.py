@@ -70,10 +70,11 @@ def expected_total(world: World) -> Decimal:
 
 
 def find_run(world: World, done: bool = True) -> dict | None:
-    """Return the run of the story's month, if there is one."""
-    domain = [("date_cutoff", "=", world.month_end.isoformat())]
-    if done:
-        domain.append(("state", "=", "done"))
+    """Return the run of the story's month, finished or not, if there is one."""
+    domain = [
+        ("date_cutoff", "=", world.month_end.isoformat()),
+        ("state", "=" if done else "!=", "done"),
+    ]
     rows = world.as_("billing_operator").rows(
         "saas.billing.run", domain, ["name", "state"], order="id", limit=1
     )
@@ -81,17 +82,27 @@ def find_run(world: World, done: bool = True) -> dict | None:
 
 
 def prepare(world: World) -> int:
-    """Create a run for the month and compute its preview; return its id."""
+    """Compute the preview of a run for the month; return the run's id.
+
+    A run an earlier telling has left unfinished is taken up again.
+    """
     operator = world.as_("billing_operator")
-    run_id = operator.create(
+    run = find_run(world, done=False)
+    if run and run["state"] == "approved":
+        operator.call("saas.billing.run", "action_reset", [run["id"]])
+    run_id = run["id"] if run else _create_run(world)
+    operator.call("saas.billing.run", "action_compute", [run_id])
+    return run_id
+
+
+def _create_run(world: World) -> int:
+    return world.as_("billing_operator").create(
         "saas.billing.run",
         {
             "date_cutoff": world.month_end.isoformat(),
             "date_invoice": world.month_end.isoformat(),
         },
     )
-    operator.call("saas.billing.run", "action_compute", [run_id])
-    return run_id
 
 
 def preview(world: World, run_id: int) -> list[dict]:
@@ -216,13 +227,14 @@ def invoice_count(world: World) -> int:
     )
 
 
-def prepare_again(world: World) -> tuple[int, int]:
+def prepare_again(world: World, subscriptions: list[int]) -> tuple[int, list[dict]]:
     """Compute another run of the same month.
 
-    :return: its id, and how many subscriptions it would bill
+    :return: its id, and what it would bill to some subscriptions
     """
     run_id = prepare(world)
-    return run_id, len(preview(world, run_id))
+    rows = preview(world, run_id)
+    return run_id, [row for row in rows if row["subscription_id"][0] in subscriptions]
 
 
 def drop(world: World, run_id: int) -> None:

@@ -144,12 +144,17 @@ class World:
     @property
     def month_end(self) -> date:
         """First day after the month of the log."""
-        year, month = divmod(self.month.year * 12 + self.month.month, 12)
-        return date(year, month + 1, 1)
+        return next_month(self.month)
 
     def default_month(self) -> date:
         """Return the month the log moves into when nobody says another."""
         return last_complete_month(self.today)
+
+
+def next_month(day: date) -> date:
+    """Return the first day of the month after the one of ``day``."""
+    year, month = divmod(day.year * 12 + day.month, 12)
+    return date(year, month + 1, 1)
 
 
 def choose_log(root: Path, given: str | None, made: Path) -> tuple[Path, str]:
