@@ -352,7 +352,6 @@ class Cluster:
                 "PGHOST": str(self.sockets),
                 "PGPORT": str(self.port),
                 "PGUSER": ROLE,
-                "PGDATABASE": "postgres",
                 **extra,
             }
         )

@@ -97,7 +97,7 @@ class Tests:
 
     def addons(self) -> Iterator[Job]:
         """The addons' own tests with HTTP and browser, one job per addon."""
-        system.ensure_browser()
+        _ensure_programs()
         templates = {}
         for addon in chosen_addons():
             with_demo = addon.name == addons.DEMO
@@ -117,7 +117,7 @@ class Tests:
 
     def e2e(self) -> list[Job]:
         """The main job over HTTP against a started server."""
-        system.ensure_browser()
+        _ensure_programs()
         return [Job("e2e", self._e2e)]
 
     # Jobs
@@ -230,6 +230,13 @@ class Tests:
         if status and not failed:
             failed = 1
         return passed, failed, f"{failures_of(log)}\n{log}" if status else ""
+
+
+def _ensure_programs() -> None:
+    """Have what tours need, and PDF files where that is possible."""
+    system.ensure_browser()
+    if system.ensure_pdf_program() is None:
+        say("  note: wkhtmltopdf is not installed, so there will be no PDF files")
 
 
 def chosen_addons() -> list[Path]:
