@@ -2,7 +2,7 @@
 # `make help` lists them; ARGS passes options through: make test TIER=addons ARGS="-k usage"
 
 PYTHON ?= python3
-TOOLS = $(PYTHON) -m tools
+TOOLS = "$(PYTHON)" -m tools
 
 .DEFAULT_GOAL := help
 .PHONY: help demo stop clean logs shell test lint format bench pot screenshots
