@@ -90,6 +90,7 @@ class PythonEnv:
     def _install(self) -> None:
         log = paths.LOGS / f"pip-{self.name}.log"
         command: list[str | Path] = [self.python, "-m", "pip", "install", "--no-deps"]
+        command += ["--no-compile"]
         command += ["--disable-pip-version-check", "--no-input"]
         for path in self.requirements:
             command += ["-r", path]

@@ -360,7 +360,6 @@ def test(wanted: list[str], arguments: list[str]) -> int:
     :param arguments: options for pytest
     :return: exit status, 1 when anything failed
     """
-    os.environ.setdefault("PYTHONDONTWRITEBYTECODE", "1")
     chosen = check_tiers(wanted)
     tests = Tests(arguments)
     done = {}
