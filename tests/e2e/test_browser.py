@@ -152,7 +152,7 @@ def draw(page, canvas) -> None:
 def test_subscription_of_the_main_customer(window, world, story):
     manager = window("subscription_manager")
     deal = story.deals[0]
-    manager.open(f"/odoo/saas.subscription/{deal.subscription_id}", ".o_form_view")
+    manager.open(f"/odoo/saas-subscriptions/{deal.subscription_id}", ".o_form_view")
     form = manager.text(".o_form_view")
     assert world.main.name in form
     assert "Business platform" in form
@@ -171,9 +171,9 @@ def test_onboarding_project(window, world, story):
 
 def test_usage_and_quarantine(window, world, story):
     admin = window("administrator")
-    admin.open(f"/odoo/action-{usage.EVENT_ACTION}", ".o_list_view, .o_graph_view")
+    admin.open("/odoo/usage-events", ".o_list_view, .o_graph_view")
     admin.shot("usage-events")
-    admin.open(f"/odoo/action-{usage.QUARANTINE_ACTION}", ".o_list_table")
+    admin.open("/odoo/usage-quarantine", ".o_list_table")
     admin.unfold()
     listed = admin.text(".o_list_view")
     for row in usage.quarantine(world):
@@ -183,7 +183,7 @@ def test_usage_and_quarantine(window, world, story):
 
 def test_billing_run(window, world, story):
     operator = window("billing_operator")
-    operator.open(f"/odoo/saas.billing.run/{story.run_id}", ".o_form_view")
+    operator.open(f"/odoo/saas-billing-runs/{story.run_id}", ".o_form_view")
     form = operator.text(".o_form_view")
     assert money(billing.expected_total(world)) in form
     assert re.search(rf"\b{len(world.customers)}\b", form)
@@ -193,7 +193,7 @@ def test_billing_run(window, world, story):
 def test_invoice_shows_the_tiers(window, world, story):
     operator = window("billing_operator")
     invoice = billing.invoice_of(world, story.run_id, world.main.partner_id)
-    operator.open(f"/odoo/account.move/{invoice['id']}", ".o_form_view")
+    operator.open(f"/odoo/customer-invoices/{invoice['id']}", ".o_form_view")
     expect(operator.page.locator(".o_form_view")).to_contain_text(invoice["name"])
     form = operator.text(".o_form_view")
     assert money(billing.money(invoice["amount_untaxed"])) in form
@@ -204,7 +204,7 @@ def test_invoice_shows_the_tiers(window, world, story):
 
 def test_ticket_shows_tier_policy_and_breach(window, world, story):
     lead = window("support_lead")
-    lead.open(f"/odoo/helpdesk.ticket/{story.tickets[0]}", ".o_form_view")
+    lead.open(f"/odoo/saas-tickets/{story.tickets[0]}", ".o_form_view")
     form = lead.text(".o_form_view")
     for word in ("Enterprise", world.main.name):
         assert word in form
@@ -231,16 +231,18 @@ def test_rules_are_open_to_the_administrator(window, world, story):
     rules = world.as_("administrator").search(
         "base.automation", [("model_id.model", "=", "sale.order")], limit=1
     )
-    admin.open(f"/odoo/base.automation/{rules[0]}", ".o_form_view")
+    admin.open(
+        f"/odoo/action-base_automation.base_automation_act/{rules[0]}", ".o_form_view"
+    )
     assert "SaaS" in admin.page.locator(".o_form_view input").first.input_value()
     admin.shot("automation-rule")
 
 
 def test_exception_queue_and_event_ledger(window, world, story):
     admin = window("administrator")
-    admin.open("/odoo/action-saas_core.saas_exception_action", ".o_view_controller")
+    admin.open("/odoo/saas-exceptions", ".o_view_controller")
     admin.shot("exceptions")
-    admin.open("/odoo/action-saas_core.saas_event_action", ".o_list_table")
+    admin.open("/odoo/saas-events", ".o_list_table")
     assert "subscription." in admin.text(".o_list_view") or (
         "ticket." in admin.text(".o_list_view")
     )

@@ -129,9 +129,12 @@ class Odoo:
         """Return the content of a binary field."""
         return base64.b64decode(self.row(model, record_id, [field])[field] or b"")
 
-    def link(self, model: str, record_id: int) -> str:
-        """Return the address of a record in the web client."""
-        return f"{self.url}/odoo/{model}/{record_id}"
+    def link(self, path: str, record_id: int | str = "") -> str:
+        """Return the address of an action, or of a record in it, in the web client.
+
+        :param path: path of the action, such as ``saas-billing-runs``
+        """
+        return f"{self.url}/odoo/{path}/{record_id}".rstrip("/")
 
 
 def wait_for(check, seconds: float, pause: float = 0.5):

@@ -5,6 +5,7 @@ import time
 from datetime import datetime, timezone
 from email.message import EmailMessage
 from email.utils import format_datetime
+from html import escape
 
 from .odoo_client import Odoo, wait_for
 from .report import StoryError
@@ -71,6 +72,8 @@ def write_mail(world: World, customer: Customer, subject: str, text: str) -> byt
     mail["Date"] = format_datetime(datetime.now(timezone.utc))
     mail["Message-Id"] = message_id(world, customer)
     mail.set_content(f"Hello,\n\n{text}\n\nRegards\n{name}\n")
+    body = f"<p>Hello,</p><p>{escape(text)}</p><p>Regards<br>{escape(name)}</p>"
+    mail.add_alternative(body, subtype="html")
     return mail.as_bytes()
 
 

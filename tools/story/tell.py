@@ -3,7 +3,7 @@
 
 from decimal import Decimal
 
-from . import billing, kpis, sales, support, usage
+from . import billing, kpis, onboarding, sales, support, usage
 from .report import StoryError
 from .sales import Deal
 from .world import World
@@ -58,6 +58,8 @@ def win_and_sign(world: World) -> dict[int, Deal]:
     for customer in world.customers[1:]:
         deals[customer.index] = confirm_other(world, customer)
     world.report.fact(f"{len(deals)} customers have a signed or confirmed order")
+    live = onboarding.work(world, deals)
+    world.report.fact(f"onboarding goes on: {live} customers are live")
     return deals
 
 
@@ -83,14 +85,10 @@ def sign_main(world: World) -> Deal:
     report.same("signed by", order["signed_by"], customer.signatory)
     sales.wait_for_document(world, order["id"])
     deal = sales.read_deal(world, order["id"])
-    sales_person = world.as_("sales")
-    report.link("Order", sales_person.link("sale.order", deal.order_id))
-    report.link(
-        "Subscription", sales_person.link("saas.subscription", deal.subscription_id)
-    )
-    report.link(
-        "Onboarding project", f"{world.url}/odoo/project/{deal.project_id}/tasks"
-    )
+    link = world.as_("sales").link
+    report.link("Order", link("orders", deal.order_id))
+    report.link("Subscription", link("saas-subscriptions", deal.subscription_id))
+    report.link("Onboarding project", link("project", f"{deal.project_id}/tasks"))
     return deal
 
 
@@ -179,8 +177,8 @@ def receive_usage(world: World, deals: dict[int, Deal]) -> None:
         adopt_address(world, deals[0])
     report.same("events stored of the log", usage.stored_in_month(world), whole)
     admin = world.as_("administrator")
-    report.link("Usage events", f"{world.url}/odoo/action-{usage.EVENT_ACTION}")
-    report.link("Quarantine", f"{world.url}/odoo/action-{usage.QUARANTINE_ACTION}")
+    report.link("Usage events", admin.link("usage-events"))
+    report.link("Quarantine", admin.link("usage-quarantine"))
     for customer in world.customers[:1]:
         calls, _size = usage.counted(world, customer.index)
         got = admin.count(
@@ -244,7 +242,7 @@ def bill(world: World, deals: dict[int, Deal]) -> int:
     else:
         run_id = prepare_and_post(world)
     operator = world.as_("billing_operator")
-    report.link("Billing run", operator.link("saas.billing.run", run_id))
+    report.link("Billing run", operator.link("saas-billing-runs", run_id))
     check_invoices(world, run_id)
     check_second_run(world, deals)
     return run_id
@@ -320,7 +318,8 @@ def check_main_invoice(world: World, run_id: int, charges: dict) -> None:
     report.same(
         f"{invoice['name']} untaxed", billing.money(invoice["amount_untaxed"]), wanted
     )
-    report.link("Invoice", f"{world.url}/odoo/account.move/{invoice['id']}")
+    link = world.as_("billing_operator").link
+    report.link("Invoice", link("customer-invoices", invoice["id"]))
     report.row(f"Invoice of {customer.name}, untaxed", wanted)
 
 
@@ -351,7 +350,7 @@ def watch_clock(world: World, tickets: list[int]) -> None:
     report.fact(
         f"mail to {support.ADDRESS} became {ticket['number']}: {ticket['name']}"
     )
-    report.link("Ticket", f"{world.url}/odoo/helpdesk.ticket/{ticket_id}")
+    report.link("Ticket", admin.link("saas-tickets", ticket_id))
     report.same("customer", ticket["commercial_partner_id"][0], world.main.partner_id)
     report.same("support tier", ticket["saas_support_tier_id"][1], "Enterprise")
     report.same("SLA policy", ticket["saas_policy_id"][1], support.POLICY)
@@ -377,12 +376,14 @@ def compare_figures(world: World) -> None:
     report = world.report
     report.step(5, "Executive dashboard")
     kpis.compute(world)
+    kpis.compute_history(world)
     stored, wanted = kpis.stored(world), kpis.independent(world)
     for code, value in wanted.items():
         report.same(code, stored.get(code), value)
         report.row(code, value)
     dashboard = world.as_("administrator").ref(kpis.DASHBOARD)
     report.link("Dashboard", f"{world.url}/odoo/dashboards?dashboard_id={dashboard}")
+    report.link("Exceptions", world.as_("administrator").link("saas-exceptions"))
 
 
 def close_story(world: World) -> None:

@@ -11,8 +11,6 @@ from .world import SOURCE, World
 DUPLICATE_SHARE = 0.03
 BATCH = 500
 KIND = "subject"
-EVENT_ACTION = "saas_usage_billing.saas_usage_event_action"
-QUARANTINE_ACTION = "saas_usage_billing.saas_usage_quarantine_action"
 
 
 @dataclass(frozen=True)

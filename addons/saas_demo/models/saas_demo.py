@@ -1,5 +1,8 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+import base64
+
 from odoo import api, fields, models
+from odoo.tools import file_open
 
 COMPANY_NAME = "Northwind Cloud"
 DOMAIN_NAME = "northwind-cloud.example"
@@ -47,6 +50,10 @@ class SaasDemo(models.AbstractModel):
             )
         self._prepare_mail_domain(company)
         self._prepare_chart(company)
+        # Made-up people are looked up in nobody's database.
+        self.env["ir.config_parameter"].set_param(
+            "crm.iap.lead.enrich.setting", "manual"
+        )
 
     def _take_company(self):
         company = self.env.ref("base.main_company")
@@ -54,14 +61,28 @@ class SaasDemo(models.AbstractModel):
         used = moves.search_count([("company_id", "=", company.id)], limit=1)
         if company.name not in FRESH_NAMES or used:
             company = company.create(
-                {"name": COMPANY_NAME, "currency_id": self.env.ref("base.USD").id}
+                {
+                    "name": COMPANY_NAME,
+                    "currency_id": self.env.ref("base.USD").id,
+                    "logo": self._get_logo(),
+                }
             )
             admin = self.env.ref("base.user_admin")
             (admin | self.env.user).company_ids |= company
             return company
-        company.name = COMPANY_NAME
-        company.partner_id.email = f"office@{DOMAIN_NAME}"
+        company.write(
+            {
+                "name": COMPANY_NAME,
+                "email": f"office@{DOMAIN_NAME}",
+                "logo": self._get_logo(),
+            }
+        )
         return company
+
+    @staticmethod
+    def _get_logo() -> bytes:
+        with file_open("saas_demo/static/img/logo.png", "rb") as logo:
+            return base64.b64encode(logo.read())
 
     def _prepare_mail_domain(self, company) -> None:
         if not company.alias_domain_id:
