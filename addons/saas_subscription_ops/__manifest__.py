@@ -5,9 +5,7 @@
     "version": "19.0.1.0.0",
     "development_status": "Beta",
     "category": "SaaS Operations",
-    "website": (
-        "https://github.com/saas-operations-suite/saas-operations-suite"
-    ),
+    "website": ("https://github.com/saas-operations-suite/saas-operations-suite"),
     "author": "SaaS Operations Suite contributors",
     "license": "AGPL-3",
     "depends": [

@@ -61,9 +61,7 @@ class SubscriptionPortal(CustomerPortal):
             pager=pager,
             default_url="/my/subscriptions",
         )
-        return request.render(
-            "saas_subscription_ops.portal_my_subscriptions", values
-        )
+        return request.render("saas_subscription_ops.portal_my_subscriptions", values)
 
     @http.route(
         "/my/subscriptions/<int:subscription_id>",
@@ -89,6 +87,4 @@ class SubscriptionPortal(CustomerPortal):
             False,
             **kwargs,
         )
-        return request.render(
-            "saas_subscription_ops.portal_subscription_page", values
-        )
+        return request.render("saas_subscription_ops.portal_subscription_page", values)

@@ -52,8 +52,7 @@ class ProjectProject(models.Model):
     )
 
     _saas_order_template_uniq = models.UniqueIndex(
-        "(saas_order_id, saas_onboarding_template_id)"
-        " WHERE saas_order_id IS NOT NULL",
+        "(saas_order_id, saas_onboarding_template_id) WHERE saas_order_id IS NOT NULL",
         "This order has a project from this template already.",
     )
 
@@ -98,12 +97,13 @@ class ProjectProject(models.Model):
         """
         self.ensure_one()
         account = order.partner_id.commercial_partner_id
-        manager = (account.saas_csm_id | self.user_id | order.user_id)
+        manager = account.saas_csm_id | self.user_id | order.user_id
         manager = manager._saas_filter_assignable(order.company_id)
         start = order.saas_start_date
         line = order.order_line.filtered(
-            lambda line: line.product_id.saas_onboarding_template_id == self
-            and line.is_service
+            lambda line: (
+                line.product_id.saas_onboarding_template_id == self and line.is_service
+            )
         )[:1]
         vals = {
             "name": self.env._(
@@ -198,9 +198,7 @@ class ProjectProject(models.Model):
         if not calendar:
             weekdays = (begin + timedelta(days=n) for n in range(span))
             ends = [
-                datetime.combine(day, time(17))
-                for day in weekdays
-                if day.weekday() < 5
+                datetime.combine(day, time(17)) for day in weekdays if day.weekday() < 5
             ]
         else:
             ends = self._saas_get_calendar_ends(calendar, company, begin, span)
@@ -293,9 +291,7 @@ class ProjectProject(models.Model):
                 ("name", "=", "onboarding.milestone_reached"),
             ]
         )
-        return any(
-            event.payload.get("milestone") == milestone.id for event in events
-        )
+        return any(event.payload.get("milestone") == milestone.id for event in events)
 
     def _saas_do_go_live(self):
         """Set the account live when every milestone of all its projects is reached."""

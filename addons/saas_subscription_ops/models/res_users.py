@@ -12,7 +12,5 @@ class ResUsers(models.Model):
         :return: active, internal users with access to the company
         """
         return self.filtered(
-            lambda user: user.active
-            and not user.share
-            and company in user.company_ids
+            lambda user: user.active and not user.share and company in user.company_ids
         )

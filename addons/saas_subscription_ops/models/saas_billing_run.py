@@ -174,7 +174,9 @@ class SaasBillingRun(models.Model):
                 100.0 * run.done_count / run.total_count if run.total_count else 0.0
             )
             run.amount_company = sum(
-                amount for state, (_n, amount) in by_state.items() if state != "excluded"
+                amount
+                for state, (_n, amount) in by_state.items()
+                if state != "excluded"
             )
 
     @api.depends("state")
@@ -204,8 +206,10 @@ class SaasBillingRun(models.Model):
     @api.constrains("date_cutoff", "date_invoice")
     def _check_dates(self):
         for run in self:
-            if run.date_invoice and run.date_cutoff and (
-                run.date_cutoff > fields.Date.add(run.date_invoice, years=1)
+            if (
+                run.date_invoice
+                and run.date_cutoff
+                and (run.date_cutoff > fields.Date.add(run.date_invoice, years=1))
             ):
                 raise ValidationError(
                     self.env._(

@@ -462,9 +462,7 @@ class SaasBillingRunLine(models.Model):
         sign = -1 if total < 0 else 1
         line_vals = []
         for line, rows in charges.items():
-            subscription = line.subscription_id.with_context(
-                lang=first.bill_to_id.lang
-            )
+            subscription = line.subscription_id.with_context(lang=first.bill_to_id.lang)
             for charge in rows:
                 vals = subscription._prepare_invoice_line_vals(charge, sign)
                 line_vals.append({**vals, "sequence": 10 + len(line_vals)})

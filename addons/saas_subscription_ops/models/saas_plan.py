@@ -184,6 +184,24 @@ class SaasPlan(models.Model):
         action["context"] = {"default_plan_id": self.id}
         return action
 
+    def _get_recurrence_label(self) -> str:
+        """Return the billing period in words, for example ``every 3 months``."""
+        self.ensure_one()
+        if self.recurrence_count == 1:
+            return {
+                "day": self.env._("per day"),
+                "week": self.env._("per week"),
+                "month": self.env._("per month"),
+                "quarter": self.env._("per quarter"),
+                "year": self.env._("per year"),
+            }[self.recurrence_unit]
+        units = dict(self._fields["recurrence_unit"]._description_selection(self.env))
+        return self.env._(
+            "every %(count)s %(unit)s",
+            count=self.recurrence_count,
+            unit=units[self.recurrence_unit].lower(),
+        )
+
     def _get_months_per_period(self) -> Fraction:
         """Return the length of one billing period in months.
 

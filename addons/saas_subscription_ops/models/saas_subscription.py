@@ -104,7 +104,7 @@ class SaasSubscription(models.Model):
     company_currency_id = fields.Many2one(
         related="company_id.currency_id", string="Company Currency"
     )
-    date_start = fields.Date(required=True, tracking=True)
+    date_start = fields.Date(string="Starts On", required=True, tracking=True)
     trial_end = fields.Date(
         readonly=True, help="First day after the trial, when charging begins."
     )
@@ -123,6 +123,7 @@ class SaasSubscription(models.Model):
         help="First day after the current contract term.",
     )
     date_end = fields.Date(
+        string="Ends On",
         copy=False,
         tracking=True,
         help="First day the subscription no longer runs. Empty: it goes on.",
@@ -134,8 +135,8 @@ class SaasSubscription(models.Model):
         "moved forward by a scheduled action when a line starts or ends.",
     )
     tz = fields.Selection(
-        lambda self: self.env["res.partner"]._fields["tz"]._description_selection(
-            self.env
+        lambda self: (
+            self.env["res.partner"]._fields["tz"]._description_selection(self.env)
         ),
         string="Time Zone",
         required=True,
@@ -194,9 +195,7 @@ class SaasSubscription(models.Model):
     @api.depends("date_start", "trial_end", "plan_id")
     def _compute_anchor_date(self):
         for subscription in self:
-            subscription.anchor_date = (
-                subscription.trial_end or subscription.date_start
-            )
+            subscription.anchor_date = subscription.trial_end or subscription.date_start
 
     @api.depends("partner_id")
     def _compute_tz(self):
@@ -592,9 +591,7 @@ class SaasSubscription(models.Model):
             lambda line: line.kind == "recurring" and line._is_in_force(day)
         )
         total = sum(line._get_untaxed_price() for line in lines)
-        return self.currency_id.round(
-            total * months.denominator / months.numerator
-        )
+        return self.currency_id.round(total * months.denominator / months.numerator)
 
     @api.model
     def _get_running_domain(self, day: date) -> list:

@@ -56,9 +56,7 @@ class SaasSubscription(models.Model):
         if self.state == "draft":
             return []
         try:
-            return propose(
-                self._get_plan_terms(), self._get_line_terms(), date_cutoff
-            )
+            return propose(self._get_plan_terms(), self._get_line_terms(), date_cutoff)
         except EngineError as error:
             raise BillingError(
                 self.env._(
@@ -118,9 +116,7 @@ class SaasSubscription(models.Model):
         proposed = [
             # The ledger stores this many places: a finer proposal would look changed
             # for ever.
-            replace(
-                charge, quantity=round_decimals(charge.quantity, QUANTITY_DECIMALS)
-            )
+            replace(charge, quantity=round_decimals(charge.quantity, QUANTITY_DECIMALS))
             for charge in self._get_proposed_charges(date_cutoff)
         ]
         try:
@@ -238,9 +234,7 @@ class SaasSubscription(models.Model):
         # The reference ends with the start of the plan period.
         start = date.fromisoformat(charge.ref.rsplit(":", 1)[1])
         terms = self._get_plan_terms()
-        anchor = aligned_anchor(
-            terms.anchor, terms.recurrence.unit, terms.alignment
-        )
+        anchor = aligned_anchor(terms.anchor, terms.recurrence.unit, terms.alignment)
         return start, next_grid_date(anchor, start, terms.recurrence)
 
     def _prepare_charge_vals(self, charge: ProposedCharge) -> dict:

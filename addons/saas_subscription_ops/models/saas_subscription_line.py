@@ -90,13 +90,14 @@ class SaasSubscriptionLine(models.Model):
     )
     discount = fields.Float(string="Discount (%)", digits="Discount")
     date_start = fields.Date(
+        string="From",
         required=True,
         compute="_compute_date_start",
         store=True,
         readonly=False,
         precompute=True,
     )
-    date_end = fields.Date(help="First day the line no longer applies.")
+    date_end = fields.Date(string="Until", help="First day the line no longer applies.")
     next_boundary = fields.Date(
         compute="_compute_next_boundary",
         store=True,
@@ -120,7 +121,8 @@ class SaasSubscriptionLine(models.Model):
         "A subscription line can't end before it starts.",
     )
     _quantity_not_negative = models.Constraint(
-        "CHECK (quantity >= 0)", "The quantity of a subscription line can't be negative."
+        "CHECK (quantity >= 0)",
+        "The quantity of a subscription line can't be negative.",
     )
     _discount_range = models.Constraint(
         "CHECK (discount >= 0 AND discount <= 100)",
@@ -245,9 +247,7 @@ class SaasSubscriptionLine(models.Model):
         :param date day: calendar date in the subscription's time zone
         """
         self.ensure_one()
-        ends = [
-            end for end in (self.date_end, self.subscription_id.date_end) if end
-        ]
+        ends = [end for end in (self.date_end, self.subscription_id.date_end) if end]
         return self.date_start <= day and (not ends or day < min(ends))
 
     def _get_untaxed_price(self) -> float:

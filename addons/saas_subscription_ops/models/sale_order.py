@@ -279,10 +279,12 @@ class SaleOrder(models.Model):
         """Return the order lines a subscription charges."""
         self.ensure_one()
         return self.order_line.filtered(
-            lambda line: not line.display_type
-            and not line.is_downpayment
-            and line.product_id.saas_charge_kind
-            and not (line._is_line_optional() and line.product_uom_qty == 0)
+            lambda line: (
+                not line.display_type
+                and not line.is_downpayment
+                and line.product_id.saas_charge_kind
+                and not (line._is_line_optional() and line.product_uom_qty == 0)
+            )
         )
 
     def _saas_get_plans(self):

@@ -17,9 +17,7 @@ class SaleOrderLine(models.Model):
         string="Billed by Subscription",
     )
 
-    @api.depends(
-        "order_id.saas_plan_id", "product_id.saas_charge_kind", "display_type"
-    )
+    @api.depends("order_id.saas_plan_id", "product_id.saas_charge_kind", "display_type")
     def _compute_saas_is_subscription_line(self):
         for line in self:
             line.saas_is_subscription_line = bool(

@@ -71,9 +71,7 @@ class SaleOrder(models.Model):
         start = self.saas_start_date or self.date_order.date()
         term_end = False
         if plan.term_months:
-            term_end = fields.Date.add(
-                start, months=plan.term_months
-            )
+            term_end = fields.Date.add(start, months=plan.term_months)
         return {
             "partner_id": self.partner_id.id,
             "bill_to_id": self.partner_invoice_id.id,
@@ -311,7 +309,9 @@ class SaleOrder(models.Model):
                 continue
             project.with_user(SUPERUSER_ID).activity_schedule(
                 activity_type_id=todo.id,
-                summary=self.env._("Kick-off with %(partner)s", partner=self.partner_id.name),
+                summary=self.env._(
+                    "Kick-off with %(partner)s", partner=self.partner_id.name
+                ),
                 date_deadline=self.saas_start_date,
                 user_id=project.user_id.id,
             )

@@ -5,7 +5,7 @@ from . import test_onboarding
 from . import test_saas_subscription
 from . import test_saas_charge
 from . import test_saas_billing_run
-# from . import test_security
-# from . import test_portal
-# from . import test_flow_quote_to_invoice
-# from . import test_tour
+from . import test_security
+from . import test_portal
+from . import test_flow_quote_to_invoice
+from . import test_tour

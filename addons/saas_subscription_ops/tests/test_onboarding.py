@@ -54,13 +54,14 @@ class TestOnboarding(SubscriptionCase):
         Leaves = self.env["resource.calendar.leaves"]
         other = self.env["res.company"].create({"name": "Other holidays"})
         for company, day in ((self.company, 3), (other, 4)):
-            Leaves.sudo().with_company(company).create(
+            leave = Leaves.sudo().create(
                 {
                     "name": "Holiday",
                     "date_from": f"2026-03-{day:02d} 00:00:00",
                     "date_to": f"2026-03-{day:02d} 23:59:59",
                 }
             )
+            leave.company_id = company
         days = self.env["project.project"]._saas_get_working_days(
             self.company, date(2026, 3, 2), 1
         )
@@ -109,9 +110,7 @@ class TestOnboarding(SubscriptionCase):
 
     def test_template_that_lost_its_flag_fails_whole(self):
         order = self.create_order()
-        with patch.object(
-            type(order), "_saas_get_template_problems", return_value=[]
-        ):
+        with patch.object(type(order), "_saas_get_template_problems", return_value=[]):
             self.template.is_template = False
             order.action_confirm()
         self.assertFalse(order.saas_onboarding_project_ids)

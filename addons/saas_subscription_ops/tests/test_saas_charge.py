@@ -68,8 +68,9 @@ class TestSaasCharge(SubscriptionCase):
     def test_invoice_with_charges_is_not_taken_back(self):
         move = self.charge.move_id
         for step in ("button_draft", "button_cancel"):
-            with self.subTest(step=step), self.assertRaisesRegex(
-                LedgerError, "credit note"
+            with (
+                self.subTest(step=step),
+                self.assertRaisesRegex(LedgerError, "credit note"),
             ):
                 getattr(move, step)()
 

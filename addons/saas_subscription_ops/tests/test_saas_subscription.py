@@ -201,8 +201,9 @@ class TestSaasSubscription(SubscriptionCase):
         self.bill()
         line = subscription.line_ids.with_user(self.manager)
         for vals in ({"price_unit": 1}, {"quantity": 9}, {"date_start": "2026-03-05"}):
-            with self.subTest(vals=vals), self.assertRaisesRegex(
-                LedgerError, "end date"
+            with (
+                self.subTest(vals=vals),
+                self.assertRaisesRegex(LedgerError, "end date"),
             ):
                 line.write(vals)
         with self.assertRaises(LedgerError):
@@ -245,8 +246,6 @@ class TestSaasSubscription(SubscriptionCase):
         )
         found = external._resolve_many("product", "subject", ["tenant-1"], self.company)
         self.assertEqual(found["tenant-1"].subscription_id, subscription)
-        stranger = self.env["res.partner"].create(
-            {"name": "Other", "is_company": True}
-        )
+        stranger = self.env["res.partner"].create({"name": "Other", "is_company": True})
         with self.assertRaisesRegex(ValidationError, "another account"):
             external.partner_id = stranger
