@@ -68,7 +68,11 @@ def locked(name: str) -> Iterator[None]:
     """
     ensure_local()
     with open(STATE / f"{name}.lock", "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"  .. waiting for another command to finish {name}", flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
