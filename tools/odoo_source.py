@@ -21,6 +21,7 @@ from tools.process import clean_environment, output_of, run, tail
 from tools.progress import Step
 
 SERIES = "19.0"
+DISTRIBUTION = "Debian"
 PACKAGE = "odoo-19"
 # The package's static files are relative links to what these packages hold.
 LINKED_PACKAGES = (
@@ -201,7 +202,10 @@ class PrivateApt:
         """
         mirrors = self._mirrors()
         if not mirrors:
-            raise OdooSourceError("this system's apt-get knows no mirror", OTHER_WAYS)
+            said = tail(paths.LOGS / "apt-lists.log")
+            raise system.network_error(f"fetching {PACKAGE}", said) or OdooSourceError(
+                f"this system's apt-get knows no mirror of {DISTRIBUTION}", OTHER_WAYS
+            )
         failures = []
         for mirror in mirrors:
             self._write_sources(mirror)
@@ -215,17 +219,26 @@ class PrivateApt:
         )
 
     def _mirrors(self) -> list[str]:
-        """Return the mirrors of the distribution itself, best first.
+        """Return the mirrors of the distribution itself, as the system names them."""
+        return self._labelled_mirrors([]) or self._labelled_mirrors(self._own_lists())
 
-        Labels are known only where lists were fetched; on a fresh machine the
-        place of security updates is told by its name.
-        """
-        form = "$(LABEL)|$(REPO_URI)"
-        lines = output_of(["apt-get", "indextargets", "--format", form]).splitlines()
-        pairs = [tuple(line.split("|", 1)) for line in dict.fromkeys(lines)]
-        labelled = [uri for label, uri in pairs if label == "Debian"]
-        unknown = [uri for label, uri in pairs if not label and "security" not in uri]
-        return labelled or unknown
+    def _labelled_mirrors(self, options: list[str]) -> list[str]:
+        command = ["apt-get", "indextargets", "--format", "$(LABEL)|$(REPO_URI)"]
+        lines = dict.fromkeys(output_of([*command, *options]).splitlines())
+        pairs = [line.split("|", 1) for line in lines]
+        return [uri for label, uri in pairs if label == DISTRIBUTION]
+
+    def _own_lists(self) -> list[str]:
+        """Fetch the system's lists into a place of ours: a fresh machine has none."""
+        lists = self.home / "system"
+        (lists / "partial").mkdir(parents=True, exist_ok=True)
+        options = ["-o", f"Dir::State::Lists={lists}"]
+        if system.is_root():
+            options += ["-o", "APT::Sandbox::User=root"]
+        log = paths.LOGS / "apt-lists.log"
+        command = ["apt-get", "update", *options]
+        run(command, what="apt-get update", log=log, check=False)
+        return options
 
     def _write_sources(self, mirror: str) -> None:
         shutil.rmtree(self.home, ignore_errors=True)
