@@ -351,11 +351,12 @@ class TestKeys:
     def test_upgrades_what_changed(self):
         old = {"": "1", "saas_a": "1", "saas_b": "1"}
         new = {"": "1", "saas_a": "2", "saas_b": "1", "saas_c": "1"}
-        assert demo.changed_modules(old, new) == ["saas_a", "saas_c"]
-        assert demo.changed_modules(old, old) == []
+        assert demo.changed_modules(old, new) == (["saas_a"], ["saas_c"])
+        assert demo.changed_modules(old, old) == ([], [])
 
     def test_another_odoo_upgrades_everything(self):
-        assert demo.changed_modules({"": "1"}, {"": "2"}) == ["base"]
+        old, new = {"": "1"}, {"": "2", "saas_a": "1"}
+        assert demo.changed_modules(old, new) == (["base"], ["saas_a"])
 
 
 class TestAddons:

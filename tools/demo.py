@@ -64,16 +64,19 @@ def current_content(built: Environment) -> dict[str, str]:
     return {"": built.key, **digests}
 
 
-def changed_modules(old: dict[str, str], new: dict[str, str]) -> list[str]:
-    """Return the modules to install or upgrade.
+def changed_modules(
+    old: dict[str, str], new: dict[str, str]
+) -> tuple[list[str], list[str]]:
+    """Compare what a database was made of with what there is now.
 
-    :param old: keys of what the database was made of
-    :param new: keys of what there is now; the empty name stands for Odoo itself
-    :return: names; `base`, which brings all others, when Odoo itself changed
+    :param old: keys by module; the empty name stands for Odoo itself
+    :param new: the same of today
+    :return: modules to upgrade (`base` brings all others), modules to install
     """
+    added = sorted(set(new) - set(old))
     if old.get("") != new.get(""):
-        return ["base"]
-    return sorted(name for name, key in new.items() if old.get(name) != key)
+        return ["base"], added
+    return sorted(name for name in old if name in new and old[name] != new[name]), added
 
 
 def _stored_content() -> dict[str, str] | None:
@@ -96,14 +99,12 @@ def ensure_database(databases: Databases, content: dict[str, str]) -> bool:
             databases.clone(template, DATABASE)
             _issue_logins(databases)
     else:
-        changed = changed_modules(old, content)
-        if not changed:
+        changed, added = changed_modules(old, content)
+        if not changed and not added:
             return False
         server.stop_running(NAME)
-        known = [name for name in changed if name in old or name == "base"]
-        new = [name for name in changed if name not in known]
-        with Step(f"upgrading {', '.join(changed)}"):
-            databases.modules(DATABASE, update=known, install=new)
+        with Step(f"upgrading {', '.join([*changed, *added])}"):
+            databases.modules(DATABASE, update=changed, install=added)
     CONTENT.write_text(json.dumps(content, indent=2) + "\n")
     STORY_TEXT.unlink(missing_ok=True)
     return True
