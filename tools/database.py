@@ -26,7 +26,7 @@ from tools.progress import Step
 CLONE = re.compile(r"clone_\w+?_(\d+)\Z")
 KEPT_SUITES = 3
 KEPT_BASES = 8
-# Always there, so that servers can load queue_job and the languages tests need.
+# Every server here loads it, so every database has it.
 ALWAYS = ("queue_job",)
 
 
