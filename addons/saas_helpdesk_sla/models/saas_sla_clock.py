@@ -219,6 +219,7 @@ class SaasSlaClock(models.Model):
             if not clock:
                 clock = self._create_clock(history, metric)
             clock._store(history, states, at)
+            clock._plan(history)
 
     @api.model
     def _create_clock(self, history, metric):
@@ -261,7 +262,7 @@ class SaasSlaClock(models.Model):
             ) from error
 
     def _store(self, history, states, at):
-        """Write what the engine found, record decided rounds, plan the next action.
+        """Write what the engine found and record the rounds that are decided.
 
         :param history: what the clock was computed from
         :param list states: engine states, one per round; empty: nothing promised
@@ -270,15 +271,15 @@ class SaasSlaClock(models.Model):
         self.ensure_one()
         for number, state in enumerate(states, 1):
             self._record_result(history, number, state)
+        # What changes with every minute alone is not worth a write.
         vals = self._prepare_state_vals(history, states)
         changed = {
             name: value
             for name, value in vals.items()
             if self._fields[name].convert_to_write(self[name], self) != value
         }
-        if changed:
+        if changed.keys() - {"elapsed_minutes"}:
             self.write(changed)
-        self._plan(history)
 
     def _prepare_state_vals(self, history, states):
         if not states:
@@ -447,42 +448,49 @@ class SaasSlaClock(models.Model):
         """
         self.ensure_one()
         ticket = self.ticket_id
-        self._refresh_ticket(ticket, at, cache)
-        # A step may change the ticket and with it the deadline: look again each time.
-        while True:
-            history = self.env["saas.sla.history"]._read_ticket(ticket, cache)
-            plan = self._get_plan(history)
-            if not plan or plan[0][0] > at:
-                break
-            self._run_action(history, plan[0], at)
-        self._plan(history)
+        history = self.env["saas.sla.history"]._read_ticket(ticket, cache)
+        self._store(history, self._evaluate(history, self.metric, at), at)
+        pending = {}
+        while (plan := self._get_plan(history)) and plan[0][0] <= at:
+            pending |= self._run_action(history, plan[0], at)
+            if plan[0][2] == "step":
+                # A step may change the ticket and with it the deadline: look again.
+                history = self.env["saas.sla.history"]._read_ticket(ticket, cache)
+        # One write, so that the shipped rule runs once and sees everything.
+        pending["next_action_at"] = plan[0][0] if plan else False
+        self.write(pending)
         ticket._saas_store_status()
 
     def _run_action(self, history, action, at):
+        """Do one thing of the plan.
+
+        :param history: what the clock was computed from
+        :param tuple action: row of ``_get_plan``
+        :param datetime at: naive UTC
+        :return: values to write on the clock
+        """
         planned, _rank, kind, step = action
         if kind == "breach":
             state = self._evaluate(history, self.metric, at)[-1]
             self._record_breach(history, self.round, state, at)
-            self.write(
-                {
-                    "state": "breached",
-                    "breached_at": planned,
-                    "overdue_minutes": max(_minutes(-state.remaining), 0),
-                }
-            )
-            return
+            late = max(_minutes(-state.remaining), 0)
+            return {
+                "state": "breached",
+                "breached_at": planned,
+                "overdue_minutes": late,
+            }
         # The log comes first: its unique index refuses to run anything twice.
         log = self._log_action(kind, planned, at, step)
         if kind == "warning":
-            self.is_warned = True
             self._emit("ticket.sla_warning", planned)
-            return
+            return {"is_warned": True}
         log.outcome = step._run(self, at)
         self._emit(
             "ticket.escalated",
             planned,
             {"step": step.name, "action": step.action, "outcome": log.outcome},
         )
+        return {}
 
     def _record_breach(self, history, number, state, at):
         """Log a breach, keep its result, tell the ledger. Once per round.
@@ -530,7 +538,7 @@ class SaasSlaClock(models.Model):
         )
 
     def saas_notify_breach(self):
-        """Tell the assignee, else the team leader, and open an exception. Idempotent.
+        """Open the exception that says a target was missed. Idempotent.
 
         Called by the shipped rule when a clock turns to breached.
 
@@ -553,19 +561,7 @@ class SaasSlaClock(models.Model):
                 queue="customer_success",
                 severity="critical" if ticket.priority == "3" else "high",
             )
-            clock._plan_activity(message)
         return True
-
-    def _plan_activity(self, message):
-        ticket = self.ticket_id
-        user = ticket.user_id or ticket.team_id.user_id
-        if not user or ticket.activity_ids.filtered(
-            lambda activity: activity.user_id == user and activity.summary == message
-        ):
-            return
-        ticket.activity_schedule(
-            "mail.mail_activity_data_todo", summary=message, user_id=user.id
-        )
 
     # ------------------------------------------------------------------
     # Cron
@@ -592,6 +588,8 @@ class SaasSlaClock(models.Model):
         :param int limit: most clocks to work on; default all
         :return: number of clocks worked on
         """
+        # Mail goes out by the mail queue: a slow mail server must not slow the clocks.
+        self = self.with_context(mail_notify_force_send=False)
         cache, processed = {}, 0
         while limit is None or processed < limit:
             batch = min(BATCH, limit - processed) if limit else BATCH

@@ -168,8 +168,9 @@ class SaasSlaEscalation(models.Model):
         users = self._get_recipients(ticket)
         if not users:
             return self._no_recipient(ticket)
+        # The activity itself is the message; who wants mail as well adds a step.
         for user in users:
-            ticket.activity_schedule(
+            ticket.with_context(mail_activity_quick_update=True).activity_schedule(
                 activity_type_id=(
                     self.activity_type_id.id
                     or self.env.ref("mail.mail_activity_data_todo").id
