@@ -5,7 +5,9 @@ import datetime
 from decimal import Decimal
 
 
-def periods(unit: str, first: datetime.date, last: datetime.date):
+def periods(
+    unit: str, first: datetime.date, last: datetime.date
+) -> list[tuple[datetime.date, datetime.date]]:
     """Cut a range of days into the whole periods it touches.
 
     :param str unit: ``day`` or ``month``

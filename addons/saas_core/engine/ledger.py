@@ -8,7 +8,7 @@ be changed, removed, added or moved without breaking the chain from there on.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -45,7 +45,7 @@ class Break:
     found: str
 
 
-def canonical(value) -> str:
+def canonical(value: object) -> str:
     """Write a value as JSON with one spelling only.
 
     Keys are sorted, no white space, text is not escaped to ASCII and numbers are
@@ -76,7 +76,7 @@ def _canonical_number(value: Decimal) -> str:
     return "0" if text in ("-0", "") else text
 
 
-def parse(text: str):
+def parse(text: str) -> object:
     """Read JSON text so that :func:`canonical` accepts it.
 
     :param str text: JSON, for instance a ``jsonb`` column cast to text
@@ -97,7 +97,9 @@ def row_hash(prev_hash: str, seq: int, facts: Mapping) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def seal(prev_hash: str, seq: int, rows: Iterable[tuple[int, Mapping]]):
+def seal(
+    prev_hash: str, seq: int, rows: Iterable[tuple[int, Mapping]]
+) -> Iterator[SealedRow]:
     """Chain new rows behind the last sealed one.
 
     :param str prev_hash: hash of the last sealed row, or :data:`GENESIS`
