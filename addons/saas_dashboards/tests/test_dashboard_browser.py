@@ -7,6 +7,8 @@ from odoo.tools import file_open
 
 from .common import DashboardFactory
 
+BUNDLES = ("web.assets_web", "spreadsheet.o_spreadsheet", "web.chartjs_lib")
+
 
 @tagged("post_install", "-at_install")
 class TestDashboardBrowser(DashboardFactory, HttpCase):
@@ -16,6 +18,11 @@ class TestDashboardBrowser(DashboardFactory, HttpCase):
     def setUpClass(cls):
         super().setUpClass()
         cls._setup_companies()
+        # Built inside a test, they are rolled back with it and built again.
+        for name in BUNDLES:
+            bundle = cls.env["ir.qweb"]._get_asset_bundle(name, css=True, js=True)
+            bundle.js()
+            bundle.css()
         both = cls.company | cls.other_company
         # Auditors see every queue, others what is theirs.
         groups = "saas_core.group_saas_core_user,saas_core.group_saas_core_auditor"
