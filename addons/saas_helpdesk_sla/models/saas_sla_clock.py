@@ -555,7 +555,8 @@ class SaasSlaClock(models.Model):
                 ticket=ticket.display_name,
                 due=clock._format_moment(clock.breached_at),
             )
-            ticket._saas_raise(
+            # The exception says it all; a "created" note on it would only cost time.
+            ticket.with_context(mail_create_nolog=True)._saas_raise(
                 "sla.breached",
                 message,
                 queue="customer_success",
