@@ -79,7 +79,8 @@ cr.execute("SELECT id, event_time, stored_at, company_id, source_id, subscriptio
 rows = cr.fetchall()
 text = io.StringIO()
 for row in rows:
-    text.write("\\t".join(str(value).replace("\\\\", "\\\\\\\\") for value in row) + "\\n")
+    values = [str(value).replace("\\\\", "\\\\\\\\") for value in row]
+    text.write("\\t".join(values) + "\\n")
 chunks = text.getvalue().splitlines(keepends=True)
 cr.execute("CREATE TABLE bench_copy AS TABLE saas_usage_event_store WITH NO DATA")
 cr.commit()

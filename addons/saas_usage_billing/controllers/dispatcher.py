@@ -147,7 +147,8 @@ class SaasRestDispatcher(Dispatcher):
             return ApiError(
                 503,
                 "try_again",
-                "The database is busy. Nothing of this request was kept; send it again.",
+                "The database is busy. Nothing of this request was kept: send it"
+                " again.",
                 {"Retry-After": "1"},
             )
         return ApiError(

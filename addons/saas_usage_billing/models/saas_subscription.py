@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 
 from odoo import api, fields, models
-from odoo.tools.misc import format_date, formatLang
+from odoo.tools.misc import format_date
 
 from odoo.addons.saas_subscription_ops.engine.money import round_money
 from odoo.addons.saas_subscription_ops.engine.period import (
@@ -349,8 +349,8 @@ class SaasSubscription(models.Model):
     def _get_no_price_message(self, period, quantity):
         template = self.env["product.template"].browse(period.product_tmpl_id)
         return self.env._(
-            "%(name)s used %(quantity)s %(unit)s of “%(product)s” from %(start)s, but no"
-            " usage price in %(currency)s applies on that day. Add one under Usage >"
+            "%(name)s used %(quantity)s %(unit)s of “%(product)s” from %(start)s, but"
+            " no usage price in %(currency)s applies on that day. Add one under Usage >"
             " Prices.",
             name=self.name,
             quantity=format_quantity(quantity),

@@ -12,9 +12,9 @@ from .saas_usage_price_tier import to_decimal
 
 MODELS = [
     ("standard", "Per unit"),
-    ("graduated", "Graduated: each unit at the price of its tier"),
-    ("volume", "Volume: all units at the price of the tier reached"),
-    ("package", "Package: started packages"),
+    ("graduated", "Graduated"),
+    ("volume", "Volume"),
+    ("package", "Package"),
 ]
 
 
@@ -90,7 +90,13 @@ class SaasUsagePrice(models.Model):
     )
     date_end = fields.Date(tracking=True, help="First day it no longer applies.")
     model = fields.Selection(
-        MODELS, string="Price Model", required=True, default="standard", tracking=True
+        MODELS,
+        string="Price Model",
+        required=True,
+        default="standard",
+        tracking=True,
+        help="Graduated: each unit at the price of its tier. Volume: all units at the"
+        " price of the tier reached. Package: started packages.",
     )
     unit_price = fields.Float(
         digits="Usage Price",

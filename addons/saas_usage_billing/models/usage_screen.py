@@ -370,7 +370,7 @@ def dump_storable(values):
     if "\\u0000" not in text and _is_utf8(text):
         return text, []
     good = [_is_storable(value) for value in values]
-    kept = [value for value, is_good in zip(values, good) if is_good]
+    kept = [value for value, is_good in zip(values, good, strict=True) if is_good]
     bad = [position for position, is_good in enumerate(good) if not is_good]
     return dump(kept, ascii_only=False), bad
 

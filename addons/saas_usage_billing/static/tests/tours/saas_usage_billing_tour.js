@@ -1,16 +1,20 @@
-import {registry} from "@web/core/registry";
+// License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+import { registry } from "@web/core/registry";
+import { stepUtils } from "@web_tour/tour_utils";
 
-const ACTION = "/odoo/action-saas_usage_billing.";
-
-function go(action) {
-    return {
-        content: `Open ${action}`,
-        trigger: ".o_action_manager",
-        run() {
-            window.location = ACTION + action;
+function go(menu) {
+    return [
+        {
+            content: "Open the usage menu",
+            trigger: "button[data-menu-xmlid='saas_usage_billing.menu_usage']",
+            run: "click",
         },
-        expectUnloadPage: true,
-    };
+        {
+            content: `Open ${menu}`,
+            trigger: `a[data-menu-xmlid='saas_usage_billing.${menu}']`,
+            run: "click",
+        },
+    ];
 }
 
 function save() {
@@ -29,14 +33,16 @@ function save() {
 
 registry.category("web_tour.tours").add("saas_usage_billing_tour", {
     steps: () => [
+        stepUtils.showAppsMenuItem(),
         {
-            content: "The web client is there",
-            trigger: ".o_main_navbar",
+            content: "Open the application",
+            trigger: ".o_app[data-menu-xmlid='saas_core.menu_root']",
+            run: "click",
         },
-        go("saas_meter_action"),
+        ...go("saas_meter_menu"),
         {
             content: "New meter",
-            trigger: ".o_list_button_add",
+            trigger: ".o_control_panel:contains(Meters) .o_list_button_add",
             run: "click",
         },
         {
@@ -55,10 +61,10 @@ registry.category("web_tour.tours").add("saas_usage_billing_tour", {
             run: "edit tour.request",
         },
         ...save(),
-        go("saas_usage_price_action"),
+        ...go("saas_usage_price_menu"),
         {
             content: "New price",
-            trigger: ".o_list_button_add",
+            trigger: ".o_control_panel:contains(Usage Prices) .o_list_button_add",
             run: "click",
         },
         {
@@ -114,7 +120,7 @@ registry.category("web_tour.tours").add("saas_usage_billing_tour", {
         },
         {
             content: "Look at the example",
-            trigger: ".o_notebook_headers a[name=example]",
+            trigger: ".o_field_widget[name=example_quantity] input",
             run: "click",
         },
         {
@@ -122,7 +128,7 @@ registry.category("web_tour.tours").add("saas_usage_billing_tour", {
             trigger: ".o_field_widget[name=example]:contains(1,383.00)",
         },
         ...save(),
-        go("saas_usage_quarantine_action"),
+        ...go("saas_usage_quarantine_menu"),
         {
             content: "Open the group of unknown subjects",
             trigger: ".o_group_header:contains(Unknown subject)",
@@ -139,13 +145,13 @@ registry.category("web_tour.tours").add("saas_usage_billing_tour", {
             run: "click",
         },
         {
-            content: "Subscription of the subject",
-            trigger: ".modal .o_field_widget[name=subscription_id] input",
-            run: "click",
+            content: "Account of the subject",
+            trigger: ".modal .o_field_widget[name=partner_id] input",
+            run: "edit Acme",
         },
         {
-            content: "The first one",
-            trigger: ".modal .o-autocomplete--dropdown-item:first",
+            content: "Choose it",
+            trigger: ".modal .o-autocomplete--dropdown-item:contains(Acme GmbH)",
             run: "click",
         },
         {
@@ -154,13 +160,13 @@ registry.category("web_tour.tours").add("saas_usage_billing_tour", {
             run: "click",
         },
         {
-            content: "Back in the list",
-            trigger: "body:not(:has(.modal)) .o_back_button, body:not(:has(.modal)) .breadcrumb-item a",
+            content: "Back to the list",
+            trigger: "body:not(:has(.modal)) .o_breadcrumb a:contains(Quarantine)",
             run: "click",
         },
         {
-            content: "Open the group again",
-            trigger: ".o_list_view",
+            content: "The group is still open",
+            trigger: ".o_list_view .o_data_row:contains(tour-client)",
         },
         {
             content: "Choose all",
