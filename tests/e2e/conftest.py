@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from tests.e2e.server import Server  # noqa: E402
-from tools.story import kpis, sales, tell  # noqa: E402
+from tools.story import kpis, sales, support, tell  # noqa: E402
 from tools.story.report import Report  # noqa: E402
 from tools.story.world import Access, World, choose_log  # noqa: E402
 
@@ -69,8 +69,10 @@ def world(server, tmp_path_factory):
 @pytest.fixture(scope="session")
 def signed(world):
     """Step 1, and the customers' mails: their clocks run during the next steps."""
-    told = Told(deals=tell.win_and_sign(world))
-    told.tickets = tell.customers_write(world)
+    told = Told(deals={0: tell.win_and_sign(world)})
+    told.tickets = support.customers_write(world)
+    told.deals |= tell.confirm_others(world)
+    tell.work_on_projects(world, told.deals)
     return told
 
 

@@ -91,7 +91,7 @@ class TestUsage:
             thread.start()
         for thread in threads:
             thread.join()
-        wanted = usage.expected(stage, sent[0]).stored
+        wanted = usage.expected(sent[0], usage.adopted_address(world)).stored
         assert totals[0] and totals[1]
         assert sum(t.counts["stored"] for t in totals) == wanted
         assert usage.stored_in_month(stage) == wanted
@@ -218,7 +218,7 @@ class TestKilledServer:
         sender.join(timeout=300)
         assert not sender.is_alive() and "error" not in result, result
         client.close()
-        wanted = usage.expected(stage, sent)
+        wanted = usage.expected(sent, usage.adopted_address(world))
         assert client.repeats > 0
         assert usage.stored_in_month(stage) == wanted.stored
         totals = result["totals"]

@@ -15,9 +15,11 @@ def tell(world: World) -> None:
     :raise StoryError: a figure or state is not what it must be
     """
     open_story(world)
-    deals = win_and_sign(world)
-    # The clock of the waiting ticket runs while usage and billing go on.
-    tickets = customers_write(world)
+    deals = {0: win_and_sign(world)}
+    # The clock of the waiting ticket runs while everything else goes on.
+    tickets = support.customers_write(world)
+    deals |= confirm_others(world)
+    work_on_projects(world, deals)
     receive_usage(world, deals)
     bill(world, deals)
     watch_clock(world, tickets)
@@ -49,18 +51,27 @@ def open_story(world: World) -> None:
 # --- 1 ------------------------------------------------------------------------
 
 
-def win_and_sign(world: World) -> dict[int, Deal]:
-    """Step 1 for the main customer in detail, then the others' quotations."""
+def win_and_sign(world: World) -> Deal:
+    """Step 1: the main customer's opportunity, quotation, signature and workflow."""
     world.report.step(1, "Quote to subscription")
-    deals = {0: sign_main(world)}
-    check_deal(world, deals[0])
-    check_repeats(world, deals[0])
-    for customer in world.customers[1:]:
-        deals[customer.index] = confirm_other(world, customer)
-    world.report.fact(f"{len(deals)} customers have a signed or confirmed order")
+    deal = sign_main(world)
+    check_deal(world, deal)
+    check_repeats(world, deal)
+    return deal
+
+
+def confirm_others(world: World) -> dict[int, Deal]:
+    """Confirm the other customers' quotations, as the salesperson does by phone."""
+    others = world.customers[1:]
+    deals = {customer.index: confirm_other(world, customer) for customer in others}
+    world.report.fact(f"{len(deals)} other customers have a confirmed order")
+    return deals
+
+
+def work_on_projects(world: World, deals: dict[int, Deal]) -> None:
+    """Let people work on the onboarding projects."""
     live = onboarding.work(world, deals)
     world.report.fact(f"onboarding goes on: {live} customers are live")
-    return deals
 
 
 def sign_main(world: World) -> Deal:
@@ -194,7 +205,7 @@ def send_log(world: World) -> None:
     """Send the log with repeats, then once more."""
     report = world.report
     sent = usage.shuffled(world)
-    wanted = usage.expected(world, sent)
+    wanted = usage.expected(sent)
     report.fact(
         f"{wanted.sent:,} events in batches of {usage.BATCH}: "
         f"{usage.DUPLICATE_SHARE:.0%} of them twice, all shuffled"
@@ -334,11 +345,6 @@ def check_second_run(world: World, deals: dict[int, Deal]) -> None:
 
 
 # --- 4 ------------------------------------------------------------------------
-
-
-def customers_write(world: World) -> list[int]:
-    """Deliver the customers' mails; told in step 4, sent early to save time."""
-    return support.customers_write(world)
 
 
 def watch_clock(world: World, tickets: list[int]) -> None:
