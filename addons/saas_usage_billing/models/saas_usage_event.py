@@ -42,62 +42,49 @@ _UNRESOLVED = {
 }
 
 # One statement per request: the columns come as separated text, since PostgreSQL
-# splits that faster than a driver quotes thousands of values. A key is inserted
-# before its event; whoever inserts it first stores the event, everybody else has a
-# duplicate. Keys are inserted in order so that two requests with the same ids cannot
-# lock each other out.
+# splits that faster than a driver quotes thousands of values. Events of the same
+# subject and type share a line of "names", so that each is resolved once; joins are by
+# single numbers, which the planner can estimate. A key is inserted before its event;
+# whoever inserts it first stores the event, everybody else has a duplicate. Keys are
+# inserted in order so that two requests with the same ids cannot lock each other out.
 _STORE_SQL = """
-WITH input AS MATERIALIZED (
-    SELECT t.ord, t.event_id, t.source_id::integer, t.event_type, t.subject,
-           t.event_time::timestamp, t.data, nextval('saas_usage_event_id_seq') AS row_id
-      FROM ROWS FROM (
-               unnest(string_to_array(%(ids)s, %(separator)s)),
-               unnest(string_to_array(%(sources)s, %(separator)s)),
-               unnest(string_to_array(%(types)s, %(separator)s)),
-               unnest(string_to_array(%(subjects)s, %(separator)s)),
-               unnest(string_to_array(%(times)s, %(separator)s)),
-               jsonb_array_elements(%(data)s::jsonb)
-           ) WITH ORDINALITY AS
-               t(event_id, source_id, event_type, subject, event_time, data, ord)
-), subject AS MATERIALIZED (
-    SELECT n.source_id, n.event_type, n.subject, src.company_id,
-           COALESCE(named.id, CASE WHEN sole.number = 1 THEN sole.id END)
-               AS subscription_id,
-           COALESCE(named.commercial_partner_id, p.commercial_partner_id) AS account_id,
+WITH names AS MATERIALIZED (
+    SELECT n.ord::integer AS name, n.event_type, n.subject, src.id AS source_id,
+           src.company_id, s.id AS subscription_id,
+           s.commercial_partner_id AS account_id,
            CASE WHEN x.id IS NULL THEN 'unknown_subject'
-                WHEN sole.number > 1 THEN 'ambiguous_subject'
+                WHEN x.match = 0 THEN 'ambiguous_subject'
                 ELSE 'no_subscription'
            END AS reason
-      FROM (SELECT DISTINCT source_id, event_type, subject FROM input) n
-      JOIN saas_usage_source src ON src.id = n.source_id
-      LEFT JOIN saas_external_id x
-             ON x.company_id = src.company_id AND x.source = src.code
-            AND x.kind = 'subject' AND x.value = n.subject
-      LEFT JOIN saas_subscription named
-             ON named.id = x.subscription_id AND named.company_id = src.company_id
-      LEFT JOIN res_partner p ON p.id = x.partner_id
+      FROM ROWS FROM (
+               unnest(string_to_array(%(sources)s, %(separator)s)),
+               unnest(string_to_array(%(types)s, %(separator)s)),
+               unnest(string_to_array(%(subjects)s, %(separator)s))
+           ) WITH ORDINALITY AS n(source_id, event_type, subject, ord)
+      JOIN saas_usage_source src ON src.id = n.source_id::integer
       LEFT JOIN LATERAL (
-               SELECT min(s.id) AS id, count(*) AS number
-                 FROM saas_subscription s
-                WHERE named.id IS NULL
-                  AND s.commercial_partner_id = p.commercial_partner_id
-                  AND s.company_id = src.company_id
-                  AND s.state IN ('trial', 'active', 'paused')
-                  AND EXISTS (
-                          SELECT 1
-                            FROM saas_subscription_line l
-                            JOIN product_product v ON v.id = l.product_id
-                            JOIN product_template t ON t.id = v.product_tmpl_id
-                            JOIN saas_meter m ON m.id = t.saas_meter_id
-                           WHERE l.subscription_id = s.id
-                             AND m.event_type = n.event_type
-                      )
-           ) sole ON x.partner_id IS NOT NULL
+               SELECT e.id,
+                      CASE WHEN e.subscription_id IS NOT NULL THEN e.subscription_id
+                           WHEN e.partner_id IS NOT NULL
+                           THEN saas_usage_match(
+                                    e.partner_id, src.company_id, n.event_type)
+                      END AS match
+                 FROM saas_external_id e
+                WHERE e.company_id = src.company_id AND e.source = src.code
+                  AND e.kind = 'subject' AND e.value = n.subject
+           ) x ON true
+      LEFT JOIN saas_subscription s
+             ON s.id = x.match AND s.company_id = src.company_id
 ), resolved AS MATERIALIZED (
-    SELECT i.*, s.company_id, s.subscription_id, s.account_id, s.reason
-      FROM input i
-      JOIN subject s ON s.subject = i.subject AND s.event_type = i.event_type
-                    AND s.source_id = i.source_id
+    SELECT i.ord, i.event_id, i.event_time::timestamp, i.data, n.*,
+           nextval('saas_usage_event_id_seq') AS row_id
+      FROM ROWS FROM (
+               unnest(string_to_array(%(ids)s, %(separator)s)),
+               unnest(string_to_array(%(names)s, %(separator)s)),
+               unnest(string_to_array(%(times)s, %(separator)s)),
+               jsonb_array_elements(%(data)s::jsonb)
+           ) WITH ORDINALITY AS i(event_id, name, event_time, data, ord)
+      JOIN names n ON n.name = i.name::integer
 ), keyed AS (
     INSERT INTO saas_usage_event_key (source_id, event_id, event_time, row_id)
     SELECT source_id, event_id, event_time, row_id
@@ -395,14 +382,23 @@ class SaasUsageEvent(models.Model):
             self.env.cr, [date(int(m[:4]), int(m[5:]), 1) for m in screened.months]
         )
         join = SEPARATOR.join
+        numbers = {}
+        names = [
+            str(numbers.setdefault(name, len(numbers) + 1))
+            for name in zip(
+                screened.sources, screened.types, screened.subjects, strict=True
+            )
+        ]
+        sources, types, subjects = zip(*numbers, strict=True)
         self.env.cr.execute(
             _STORE_SQL,
             {
                 "separator": SEPARATOR,
                 "ids": join(screened.ids),
-                "sources": join(map(str, screened.sources)),
-                "types": join(screened.types),
-                "subjects": join(screened.subjects),
+                "names": join(names),
+                "sources": join(map(str, sources)),
+                "types": join(types),
+                "subjects": join(subjects),
                 "times": join(screened.times),
                 "data": data,
                 "now": now,

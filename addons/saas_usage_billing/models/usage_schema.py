@@ -63,6 +63,32 @@ CREATE OR REPLACE TRIGGER saas_usage_event_guard_row
 CREATE OR REPLACE TRIGGER saas_usage_event_guard_truncate
     BEFORE TRUNCATE ON saas_usage_event_key
     FOR EACH STATEMENT EXECUTE FUNCTION saas_usage_event_guard();
+DROP FUNCTION IF EXISTS saas_usage_match(integer, integer, text);
+CREATE FUNCTION saas_usage_match(
+    of_partner integer, of_company integer, of_type text
+) RETURNS integer AS $$
+DECLARE
+    found integer[];
+BEGIN
+    SELECT array_agg(s.id) INTO found
+      FROM saas_subscription s
+     WHERE s.company_id = of_company
+       AND s.commercial_partner_id = (
+               SELECT p.commercial_partner_id FROM res_partner p WHERE p.id = of_partner
+           )
+       AND s.state IN ('trial', 'active', 'paused')
+       AND EXISTS (
+               SELECT 1
+                 FROM saas_subscription_line l
+                 JOIN product_product v ON v.id = l.product_id
+                 JOIN product_template t ON t.id = v.product_tmpl_id
+                 JOIN saas_meter m ON m.id = t.saas_meter_id
+                WHERE l.subscription_id = s.id AND m.event_type = of_type
+           );
+    -- None: null. Several: 0, which is no id.
+    RETURN CASE WHEN cardinality(found) > 1 THEN 0 ELSE found[1] END;
+END
+$$ LANGUAGE plpgsql STABLE;
 CREATE OR REPLACE VIEW saas_usage_event AS
     SELECT id, event_time, stored_at, company_id, source_id, subscription_id,
            account_id, batch_id, event_type, event_id, subject, data
@@ -90,6 +116,7 @@ def drop_store(cr):
         DROP TABLE IF EXISTS saas_usage_event_key CASCADE;
         DROP SEQUENCE IF EXISTS saas_usage_event_id_seq;
         DROP FUNCTION IF EXISTS saas_usage_event_guard() CASCADE;
+        DROP FUNCTION IF EXISTS saas_usage_match(integer, integer, text);
         """
     )
 

@@ -61,7 +61,7 @@ class UsageFixture:
             {
                 "name": name,
                 "code": code,
-                "event_type": "api.request",
+                "event_type": "test.request",
                 "aggregation": aggregation,
                 "value_key": key,
                 "unit": name,
@@ -145,7 +145,7 @@ class UsageFixture:
             "specversion": "1.0",
             "id": f"e{next(cls.numbers)}",
             "source": "weblog",
-            "type": "api.request",
+            "type": "test.request",
             "subject": "client-1",
             "time": "2026-04-01T10:00:00Z",
             "data": {"bytes": 10, "path": "/"},

@@ -92,13 +92,13 @@ class TestAggregate(UsageCase):
         windows = self.windows()
         for kind in AGGREGATIONS:
             key = {"count": None, "unique": "user"}.get(kind, "n")
-            found = aggregate(self.env, MeterSpec("api.request", kind, key), windows)
+            found = aggregate(self.env, MeterSpec("test.request", kind, key), windows)
             wanted = [twin(kind, self.within(window)) for window in windows]
             self.assertEqual(found, wanted, kind)
 
     def test_one_statement_for_any_number_of_windows(self):
         windows = self.windows()
-        spec = MeterSpec("api.request", "sum", "n")
+        spec = MeterSpec("test.request", "sum", "n")
         with self.assertQueryCount(1):
             aggregate(self.env, spec, windows)
 
@@ -120,7 +120,7 @@ class TestAggregate(UsageCase):
         )
         window = Window(subscription.id, START, START + timedelta(days=99))
         found = aggregate_by_day(
-            self.env, MeterSpec("api.request", "count"), window, "Europe/Paris"
+            self.env, MeterSpec("test.request", "count"), window, "Europe/Paris"
         )
         # 29 March has 23 hours in Paris.
         self.assertEqual(
@@ -129,7 +129,7 @@ class TestAggregate(UsageCase):
         )
 
     def test_bounds_hide_what_came_later(self):
-        spec = MeterSpec("api.request", "count")
+        spec = MeterSpec("test.request", "count")
         window = Window(self.subscription.id, START, START + timedelta(days=99))
         self.env.cr.execute("SELECT nextval('saas_usage_batch_id_seq')")
         running = self.env.cr.fetchone()[0]

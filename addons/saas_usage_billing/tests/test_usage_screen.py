@@ -18,7 +18,7 @@ from ..models.usage_screen import (
 )
 from .common import NOW, UsageFixture
 
-TYPES = {"api.request": (("bytes", True),), "login": (("user", False),), "ping": ()}
+TYPES = {"test.request": (("bytes", True),), "login": (("user", False),), "ping": ()}
 ODD = [
     None,
     "",
