@@ -138,7 +138,6 @@ class SaasEvent(models.Model):
     )
     account_id = fields.Many2one(
         "res.partner",
-        string="Account",
         readonly=True,
         index="btree_not_null",
         ondelete="restrict",
@@ -240,7 +239,7 @@ class SaasEvent(models.Model):
     def write(self, vals):
         if self and vals:
             self._refuse_change()
-        return True
+        return super().write(vals)
 
     def _write_multi(self, vals_list):
         self._refuse_change()
@@ -248,9 +247,9 @@ class SaasEvent(models.Model):
     def unlink(self):
         if self:
             self._refuse_change()
-        return True
+        return super().unlink()
 
-    def copy(self, default=None):
+    def copy(self, default=None):  # pylint: disable=method-required-super
         self._refuse_change()
 
     def copy_data(self, default=None):

@@ -81,7 +81,6 @@ class SaasException(models.Model):
     )
     account_id = fields.Many2one(
         "res.partner",
-        string="Account",
         readonly=True,
         index="btree_not_null",
         ondelete="set null",
