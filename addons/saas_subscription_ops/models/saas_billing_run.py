@@ -67,7 +67,7 @@ class SaasBillingRun(models.Model):
         index=True,
     )
     plan_ids = fields.Many2many(
-        "saas.plan", check_company=True, help="Empty: all plans."
+        "saas.plan", string="Plans", check_company=True, help="Empty: all plans."
     )
     partner_ids = fields.Many2many(
         "res.partner",

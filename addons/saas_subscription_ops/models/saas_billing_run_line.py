@@ -74,6 +74,7 @@ class SaasBillingRunLine(models.Model):
         string="Checks", readonly=True, help="Why the line is held."
     )
     reason = fields.Text(readonly=True, help="Why it failed or was held later.")
+    why = fields.Text(string="Why", compute="_compute_why")
     comment = fields.Char(help="Needed to release or exclude a held line.")
     charge_ids = fields.One2many("saas.billing.run.charge", "run_line_id")
     move_id = fields.Many2one(
@@ -102,6 +103,11 @@ class SaasBillingRunLine(models.Model):
                 if line.currency_id
                 else 0.0
             )
+
+    @api.depends("reason", "check_results")
+    def _compute_why(self):
+        for line in self:
+            line.why = line.reason or line.check_results
 
     @api.depends("run_id", "subscription_id")
     def _compute_display_name(self):
@@ -419,9 +425,10 @@ class SaasBillingRunLine(models.Model):
         lines._book(charges, move)
         move.action_post()
         lines._set_line_state("posted", move_id=move.id, reason=False)
-        for line in lines:
-            line._saas_resolve("billing.post_failed")
-            line._saas_resolve("billing.preview_changed")
+        # What other runs could not post for these subscriptions is booked now.
+        known = self.search([("subscription_id", "in", lines.subscription_id.ids)])
+        known._saas_resolve("billing.preview_changed")
+        lines._saas_resolve("billing.post_failed")
 
     def _get_approved_charges(self) -> list:
         """Return what is due, after making sure it is what was approved.

@@ -141,16 +141,25 @@ class TestSecurity(SubscriptionCase):
             with self.subTest(model=model):
                 here = self.env[model].with_user(self.auditor).search([])
                 self.assertTrue(here)
-                there = self.env[model].with_user(stranger).search([])
+                there = (
+                    self.env[model]
+                    .with_user(stranger)
+                    .with_context(allowed_company_ids=other.ids)
+                    .search([])
+                )
                 self.assertFalse(
                     there.filtered(lambda rec: rec.company_id == self.company)
                 )
         with self.assertRaises(AccessError):
-            self.subscription.with_user(stranger).read(["name"])
+            self.subscription.with_user(stranger).with_context(
+                allowed_company_ids=other.ids
+            ).read(["name"])
 
     def test_shared_plan_is_seen_by_all(self):
         shared = self.create_plan(name="Shared", company_id=False)
         other = self.env["res.company"].create({"name": "Other Ltd"})
         user = self.new_user("sub_shared", "base.group_user", company=other)
-        self.assertIn(shared, shared.with_user(user).search([]))
-        self.assertNotIn(self.plan, shared.with_user(user).search([]))
+        Plan = self.env["saas.plan"].with_user(user)
+        found = Plan.with_context(allowed_company_ids=other.ids).search([])
+        self.assertIn(shared, found)
+        self.assertNotIn(self.plan, found)
