@@ -22,6 +22,8 @@ from tools.process import is_alive, read_pid, stop_process, tail
 FIRST_PORT = 8069
 PORTS_TRIED = 100
 PATIENCE = 120.0
+# Our own server is never behind the proxy that the machine may need for others.
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
@@ -126,7 +128,7 @@ class RunningServer:
     def is_up(self) -> bool:
         """Tell whether the server answers and serves its database."""
         try:
-            with urllib.request.urlopen(f"{self.url}/web/health", timeout=10) as answer:
+            with DIRECT.open(f"{self.url}/web/health", timeout=10) as answer:
                 return answer.status == 200
         except (urllib.error.URLError, OSError):
             return False
