@@ -47,7 +47,8 @@ class TestPortal(HttpCase):
     def test_owner_closes_and_reopens(self):
         self.authenticate("portal_ada", "portal_ada")
         page = self.url_open(f"/my/ticket/{self.mine.id}")
-        self.assertIn("csrf_token", page.text)
+        self.assertIn('action="/ticket/close"', page.text)
+        self.assertIn('name="csrf_token"', page.text)
         self.assertIn("First response", page.text)
         response = self.close(self.mine, csrf_token=self.token())
         self.assertIn(f"/my/ticket/{self.mine.id}", response.url)

@@ -137,14 +137,20 @@ class TestSaasSlaCalendar(SlaCase):
 
     def test_holidays_of_another_company_do_not_count(self):
         other = self.env["res.company"].create({"name": "Other Ltd"})
-        self.env["resource.calendar.leaves"].with_company(other).create(
-            {
-                "name": "Their holiday",
-                "calendar_id": False,
-                "date_from": MONDAY.replace(hour=0),
-                "date_to": MONDAY.replace(hour=23, minute=59, second=59),
-            }
+        leave = (
+            self.env["resource.calendar.leaves"]
+            .with_company(other)
+            .create(
+                {
+                    "name": "Their holiday",
+                    "calendar_id": False,
+                    "date_from": MONDAY.replace(hour=0),
+                    "date_to": MONDAY.replace(hour=23, minute=59, second=59),
+                }
+            )
         )
+        # computed from the environment that reads it first
+        self.assertEqual(leave.company_id, other)
         with freeze_time(MONDAY):
             mine = self.make_ticket()
             as_robot = self.Ticket.sudo().create(
