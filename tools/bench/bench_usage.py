@@ -110,7 +110,7 @@ cr.execute('''
            'tenant', '{"bytes": 1}'
       FROM generate_series(1, %(events)d) n
       JOIN (SELECT row_number() OVER (ORDER BY id) - 1 AS number, *
-              FROM saas_subscription) s ON s.number = n %% %(subscriptions)d
+              FROM saas_subscription) s ON s.number = n %%%% %(subscriptions)d
 ''', {"month": month})
 cr.commit()
 cr.execute("ANALYZE saas_usage_event_store")

@@ -148,6 +148,9 @@ def ensure_partitions(cr, months):
     if not missing:
         return []
     cr.execute("SELECT pg_advisory_xact_lock(hashtext('saas_usage_event_store'))")
+    # Locking a table makes PostgreSQL notice what others created in the meantime; it
+    # remembers from the first look that there was no such table.
+    cr.execute("LOCK TABLE saas_usage_event_store IN ACCESS SHARE MODE")
     missing = _missing(cr, months, names)
     for month in missing:
         _create_partition(cr, month)

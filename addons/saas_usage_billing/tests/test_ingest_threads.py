@@ -12,6 +12,7 @@ from .common import NOW, UsageFixture
 
 SENDERS = 4
 EVENTS = 150
+TYPE = "threads.request"
 _TABLES = (
     "saas_usage_event_store",
     "saas_usage_event_key",
@@ -36,37 +37,68 @@ class TestIngestThreads(UsageFixture, BaseCase):
 
     def setUp(self):
         super().setUp()
-        self.addCleanup(self.clean)
         with self.registry.cursor() as cr:
-            env = api.Environment(cr, SUPERUSER_ID, {})
-            type(self).env = env
-            self.create_world()
-            self.source.max_age_days = 36500
-            self.ids = self.company.id, self.source.id, self.subscription.id
+            env = api.Environment(cr, SUPERUSER_ID, {"tracking_disable": True})
+            records = [
+                env["saas.usage.source"].create(
+                    {"name": "Threads", "code": TYPE, "max_age_days": 36500}
+                ),
+                env["saas.meter"].create(
+                    {"name": "Threads", "code": TYPE, "event_type": TYPE}
+                ),
+                env["saas.plan"].create({"name": "Threads"}),
+            ]
+            records.append(
+                env["saas.subscription"].create(
+                    {
+                        "plan_id": records[2].id,
+                        "partner_id": env.company.partner_id.id,
+                        "tz": "UTC",
+                        "date_start": self.month,
+                    }
+                )
+            )
+            records.append(
+                env["saas.external.id"].create(
+                    {
+                        "source": TYPE,
+                        "kind": "subject",
+                        "value": "client-1",
+                        "subscription_id": records[3].id,
+                    }
+                )
+            )
+            self.made = [(record._name, record.id) for record in records]
+        self.addCleanup(self.clean)
 
     def clean(self):
         with self.registry.cursor() as cr:
-            company, source, _subscription = self.ids
+            source = dict(self.made)["saas.usage.source"]
             for table in _TABLES:
                 cr.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
                 cr.execute(f"DELETE FROM {table} WHERE source_id = %s", [source])
                 cr.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
             cr.execute(f"DROP TABLE IF EXISTS {partition_name(self.month)}")
-            cr.execute("DELETE FROM saas_usage_batch WHERE company_id = %s", [company])
+            cr.execute("DELETE FROM saas_usage_batch WHERE source_id = %s", [source])
+            env = api.Environment(cr, SUPERUSER_ID, {})
+            for model, record_id in reversed(self.made):
+                env[model].browse(record_id).unlink()
 
     def send(self, events, number, results, gate):
         gate.wait()
         with self.registry.cursor() as cr:
             env = api.Environment(cr, SUPERUSER_ID, {})
-            company = env["res.company"].browse(self.ids[0])
-            Event = env["saas.usage.event"].with_company(company)
+            Event = env["saas.usage.event"]
             Event._start_ingest()
             results[number] = Event._ingest(events, at=NOW).counts
 
     def test_same_new_ids_at_once(self):
         # A month without a partition: everybody wants to create it, too.
         events = [
-            self.event(time=f"1995-07-{1 + n % 28:02}T10:00:00Z") for n in range(EVENTS)
+            self.event(
+                source=TYPE, type=TYPE, time=f"1995-07-{1 + n % 28:02}T10:00:00Z"
+            )
+            for n in range(EVENTS)
         ]
         results, gate = {}, threading.Barrier(SENDERS)
         threads = [
@@ -89,7 +121,7 @@ class TestIngestThreads(UsageFixture, BaseCase):
         with self.registry.cursor() as cr:
             cr.execute(
                 "SELECT count(*), count(DISTINCT event_id) FROM saas_usage_event_store"
-                " WHERE subscription_id = %s",
-                [self.ids[2]],
+                " WHERE source_id = %s",
+                [dict(self.made)["saas.usage.source"]],
             )
             self.assertEqual(cr.fetchone(), (EVENTS, EVENTS))
