@@ -151,6 +151,7 @@ def run(context: Context) -> list[Row]:
             ),
             "RATE",
         )
+        _await_autovacuum(context, database)
     if int(rated) != RATED_EVENTS or int(charges) != SUBSCRIPTIONS:
         raise RuntimeError(f"{rated} events rated in {charges} charges")
     speed = stored / elapsed
@@ -184,6 +185,17 @@ def run(context: Context) -> list[Row]:
             ok=rating >= WANTED_RATED,
         ),
     ]
+
+
+def _await_autovacuum(context: Context, database: str) -> None:
+    """Wait until nobody cleans the database, which could not be dropped else."""
+    query = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND backend_type = 'autovacuum worker'"
+    )
+    deadline = time.monotonic() + 120
+    while context.sql(database, query).strip() != "0" and time.monotonic() < deadline:
+        time.sleep(1)
 
 
 def _line(text: str, word: str) -> list[str]:

@@ -30,6 +30,7 @@ class PortalTicketController(HelpdeskTicketController):
             ticket._saas_portal_close(int(stage_id))
         except (AccessError, MissingError):
             return request.redirect("/my")
-        except UserError as error:
-            request.session["saas_ticket_notice"] = str(error)
+        except UserError:
+            # A stage the page does not offer: it is shown again, with those it does.
+            return request.redirect(f"/my/ticket/{ticket.id}")
         return request.redirect(f"/my/ticket/{ticket.id}")

@@ -1,4 +1,6 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+import uuid
+
 from odoo import api, fields, models
 
 from .helpdesk_ticket_stage import STOPPED
@@ -58,6 +60,12 @@ class HelpdeskTicket(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
+        for vals in vals_list:
+            # Every ticket emits sooner or later; here it costs no write of its own.
+            vals.setdefault(
+                "saas_correlation_id",
+                self.env.context.get("saas_correlation_id") or uuid.uuid4().hex,
+            )
         tickets = super().create(vals_list)
         tickets._saas_log("created")
         return tickets

@@ -246,7 +246,7 @@ class HelpdeskTicket(models.Model):
                 name: value for name, value in vals.items() if ticket[name] != value
             }
             if changed:
-                ticket.write(changed)
+                ticket.with_context(tracking_disable=True).write(changed)
             is_late = vals["saas_sla_status"] == "breached" and open_clocks
             if was_breached and not is_late:
                 ticket._saas_resolve("sla.breached")

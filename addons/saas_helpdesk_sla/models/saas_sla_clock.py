@@ -479,7 +479,8 @@ class SaasSlaClock(models.Model):
                 "breached_at": planned,
                 "overdue_minutes": late,
             }
-        # The log comes first: its unique index refuses to run anything twice.
+        # The clock's row is locked, so nobody else can be doing the same. Should it
+        # happen all the same, the unique index of the log rolls everything back.
         log = self._log_action(kind, planned, at, step)
         if kind == "warning":
             self._emit("ticket.sla_warning", planned)
@@ -509,7 +510,7 @@ class SaasSlaClock(models.Model):
 
     def _log_action(self, kind, planned, at, step=None, number=None):
         names = dict(self.log_ids._fields["kind"]._description_selection(self.env))
-        log = self.env["saas.sla.escalation.log"].create(
+        return self.env["saas.sla.escalation.log"].create(
             {
                 "clock_id": self.id,
                 "kind": kind,
@@ -521,9 +522,6 @@ class SaasSlaClock(models.Model):
                 "run_at": at,
             }
         )
-        # Now: the index must refuse before anything is done, not when it is too late.
-        log.flush_recordset()
-        return log
 
     def _emit(self, name, planned, extra=None):
         self.ticket_id._saas_emit(
