@@ -92,8 +92,10 @@ class Window:
 
     def unfold(self) -> None:
         """Open the closed groups of a list."""
-        for header in self.page.locator(".o_group_header:not(.o_group_open)").all():
-            header.click()
+        closed = self.page.locator(".o_group_header:not(.o_group_open)")
+        while left := closed.count():
+            closed.first.click()
+            expect(closed).to_have_count(left - 1)
         expect(self.page.locator(".o_data_row").first).to_be_visible()
 
     def text(self, selector: str = "body") -> str:

@@ -266,7 +266,7 @@ def tasks_of(admin: Odoo, deal: Deal) -> list[dict]:
     return admin.rows(
         "project.task",
         [("project_id", "=", deal.project_id)],
-        ["name", "date_deadline", "user_ids"],
+        ["name", "date_deadline", "user_ids", "state"],
         order="sequence, id",
     )
 

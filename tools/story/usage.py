@@ -104,10 +104,14 @@ def stored_count(world: World, *domain) -> int:
 
 
 def quarantine(world: World) -> list[dict]:
-    """Return the open rows of the quarantine of the source."""
+    """Return the open rows of the quarantine that came from the story's log."""
     return world.as_("administrator").rows(
         "saas.usage.quarantine",
-        [("source_id.code", "=", SOURCE), ("state", "=", "open")],
+        [
+            ("source_id.code", "=", SOURCE),
+            ("state", "=", "open"),
+            ("event_id", "=like", f"{world.month:%Y-%m}/%"),
+        ],
         ["subject", "reason", "occurrences"],
     )
 
