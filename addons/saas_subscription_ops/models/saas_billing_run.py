@@ -545,6 +545,20 @@ class SaasBillingRun(models.Model):
             ]
             run.env["saas.billing.run.line"].create(vals_list)
         run.line_ids._run_checks()
+        run._report_compute_failures(subscriptions)
+
+    def _report_compute_failures(self, subscriptions):
+        """Put subscriptions that can't be priced into finance's queue.
+
+        :param subscriptions: all ``saas.subscription`` that were computed
+        """
+        code = "billing.compute_failed"
+        failed = self.line_ids.filtered(lambda line: line.state == "failed")
+        for line in failed:
+            line.subscription_id._saas_raise(
+                code, line.reason, queue="finance", severity="high"
+            )
+        (subscriptions - failed.subscription_id)._saas_resolve(code)
 
     def _get_line_vals(self, subscription) -> dict | None:
         """Return the preview line of a subscription, None when nothing is due."""

@@ -74,7 +74,7 @@ class SaasBillingRunLine(models.Model):
         string="Checks", readonly=True, help="Why the line is held."
     )
     reason = fields.Text(readonly=True, help="Why it failed or was held later.")
-    why = fields.Text(string="Why", compute="_compute_why")
+    why = fields.Text(compute="_compute_why")
     comment = fields.Char(help="Needed to release or exclude a held line.")
     charge_ids = fields.One2many("saas.billing.run.charge", "run_line_id")
     move_id = fields.Many2one(

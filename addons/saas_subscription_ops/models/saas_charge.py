@@ -126,7 +126,7 @@ class SaasCharge(models.Model):
 
     def init(self):
         """Let the database refuse every change, also by SQL and by superusers."""
-        super().init()
+        result = super().init()
         self.env.cr.execute(
             SQL(
                 """
@@ -143,6 +143,7 @@ class SaasCharge(models.Model):
                 trigger=SQL.identifier(TRIGGER_NAME),
             )
         )
+        return result
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -155,7 +156,7 @@ class SaasCharge(models.Model):
             )
         return super().create(vals_list)
 
-    def write(self, vals):
+    def write(self, vals):  # pylint: disable=method-required-super
         raise LedgerError(
             self.env._(
                 "A booked charge can't be changed. Correct the subscription: the next "

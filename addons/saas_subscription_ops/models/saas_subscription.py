@@ -63,7 +63,6 @@ class SaasSubscription(models.Model):
     )
     bill_to_id = fields.Many2one(
         "res.partner",
-        string="Bill To",
         required=True,
         index=True,
         compute="_compute_bill_to_id",
@@ -264,9 +263,10 @@ class SaasSubscription(models.Model):
             subscription.project_count = len(subscription.sudo().project_ids)
 
     def _compute_access_url(self):
-        super()._compute_access_url()
+        result = super()._compute_access_url()
         for subscription in self:
             subscription.access_url = f"/my/subscriptions/{subscription.id}"
+        return result
 
     # ------------------------------------------------------------------
     # CRUD

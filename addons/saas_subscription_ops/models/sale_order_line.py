@@ -30,8 +30,9 @@ class SaleOrderLine(models.Model):
     def _compute_qty_to_invoice(self):
         # The charge ledger invoices these lines; invoicing them from the order as
         # well would bill the customer twice.
-        super()._compute_qty_to_invoice()
+        result = super()._compute_qty_to_invoice()
         self.filtered("saas_is_subscription_line").qty_to_invoice = 0
+        return result
 
     def _prepare_saas_subscription_line_vals(self) -> dict:
         """Prepare the subscription line that continues this order line.

@@ -287,6 +287,11 @@ class TestSaasBillingRun(SubscriptionCase):
             run.action_compute()
         states = {ln.subscription_id: ln.state for ln in run.line_ids}
         self.assertEqual(states, {good: "ok", bad: "failed"})
+        told = self.exceptions("billing.compute_failed")
+        self.assertEqual((told.res_id, told.queue), (bad.id, "finance"))
+        run.action_compute()
+        self.assertEqual(set(run.line_ids.mapped("state")), {"ok"})
+        self.assertEqual(told.state, "resolved")
 
     # Checks ----------------------------------------------------------
     def test_unusual_amount_is_held_and_released_with_a_comment(self):

@@ -18,8 +18,7 @@ registry.category("web_tour.tours").add("saas_quote_confirm", {
         },
         {
             content: "it is active",
-            trigger:
-                ".o_statusbar_status .o_arrow_button_current[data-value=active]",
+            trigger: ".o_statusbar_status .o_arrow_button_current[data-value=active]",
         },
     ],
 });
@@ -70,8 +69,7 @@ registry.category("web_tour.tours").add("saas_billing_run_approve", {
         },
         {
             content: "approved",
-            trigger:
-                ".o_statusbar_status .o_arrow_button_current[data-value=approved]",
+            trigger: ".o_statusbar_status .o_arrow_button_current[data-value=approved]",
         },
     ],
 });
