@@ -10,6 +10,9 @@ from .common import UsageFixture
 class TestTour(UsageFixture, HttpCase):
     """A billing operator defines a meter and a price, and mends the quarantine."""
 
+    # The first page of a fresh database compiles its assets while others wait.
+    test_cursor_lock_timeout = 60
+
     def test_meter_price_and_quarantine(self):
         type(self).env = self.env
         self.create_world()
