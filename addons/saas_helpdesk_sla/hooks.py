@@ -22,6 +22,10 @@ def uninstall_hook(env):
     )
     if access:
         access.perm_write = True
+    # Policies in use are protected; with the module goes what uses them. By SQL: the log
+    # refuses to be deleted through the ORM, and there may be very many rows.
+    env.cr.execute("UPDATE helpdesk_ticket SET saas_policy_id = NULL")
+    env.cr.execute("DELETE FROM saas_sla_clock")
     for group, implied in (
         ("group_saas_core_support_agent", "group_helpdesk_user"),
         ("group_saas_core_support_lead", "group_helpdesk_manager"),
