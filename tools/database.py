@@ -28,6 +28,22 @@ KEPT_SUITES = 3
 KEPT_BASES = 8
 # Every server here loads it, so every database has it.
 ALWAYS = ("queue_job",)
+# Compiled once here: a page of a test would compile them for half a minute, and roll
+# them back with the test, so that the next page does it again.
+PAGES = """
+for name in {bundles}:
+    bundle = env["ir.qweb"]._get_asset_bundle(name, css=True, js=True)
+    bundle.js()
+    bundle.css()
+env.cr.commit()
+"""
+BUNDLES = (
+    "web.assets_web",
+    "web.assets_frontend",
+    "web.assets_frontend_minimal",
+    "web.assets_frontend_lazy",
+    "web.assets_tests",
+)
 
 
 class Databases:
@@ -246,6 +262,8 @@ class Databases:
                     self.clone(base, draft)
                     log = paths.LOGS / f"{name}.log"
                     self.modules(draft, install=wanted, log=log)
+                    if rest == wanted:
+                        self.shell(draft, PAGES.format(bundles=BUNDLES))
         return name
 
     @contextmanager
