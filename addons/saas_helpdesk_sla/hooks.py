@@ -22,7 +22,7 @@ def uninstall_hook(env):
     )
     if access:
         access.perm_write = True
-    # Policies in use are protected; with the module goes what uses them. By SQL: the log
+    # Policies in use are protected; what uses them goes with the module. By SQL: the log
     # refuses to be deleted through the ORM, and there may be very many rows.
     env.cr.execute("UPDATE helpdesk_ticket SET saas_policy_id = NULL")
     env.cr.execute("DELETE FROM saas_sla_clock")
