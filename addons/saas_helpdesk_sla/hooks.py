@@ -22,8 +22,8 @@ def uninstall_hook(env):
     )
     if access:
         access.perm_write = True
-    # Policies in use are protected; what uses them goes with the module. By SQL: the log
-    # refuses to be deleted through the ORM, and there may be very many rows.
+    # Policies in use are protected; what uses them goes with the module. By SQL: there
+    # may be very many rows.
     env.cr.execute("UPDATE helpdesk_ticket SET saas_policy_id = NULL")
     env.cr.execute("DELETE FROM saas_sla_clock")
     for group, implied in (
