@@ -81,7 +81,7 @@ class SaasSlaClock(models.Model):
     )
     warn_at = fields.Datetime(string="Warning", readonly=True)
     stopped_at = fields.Datetime(string="Reached", readonly=True)
-    breached_at = fields.Datetime(string="Breached At", readonly=True)
+    breached_at = fields.Datetime(readonly=True)
     elapsed_minutes = fields.Float(
         string="Used (Minutes)",
         readonly=True,
@@ -111,7 +111,7 @@ class SaasSlaClock(models.Model):
         index="btree_not_null",
     )
     priority = fields.Selection(related="ticket_id.priority", store=True)
-    tier_id = fields.Many2one("saas.support.tier", string="Tier", readonly=True)
+    tier_id = fields.Many2one("saas.support.tier", readonly=True)
     log_ids = fields.One2many("saas.sla.escalation.log", "clock_id", string="Has Run")
     result_ids = fields.One2many("saas.sla.result", "clock_id", string="Results")
 

@@ -26,7 +26,6 @@ class SaasSlaEscalationLog(models.Model):
     )
     step_id = fields.Many2one(
         "saas.sla.escalation",
-        string="Step",
         readonly=True,
         index="btree_not_null",
         ondelete="set null",

@@ -81,12 +81,12 @@ class SaasSlaEvent(models.Model):
     def write(self, vals):
         if self and vals:
             self._refuse_change()
-        return True
+        return super().write(vals)
 
     def unlink(self):
         if self:
             self._refuse_change()
-        return True
+        return super().unlink()
 
     def copy_data(self, default=None):
         self._refuse_change()

@@ -34,10 +34,8 @@ class SaasSlaResult(models.Model):
     outcome = fields.Selection(
         [("met", "Met"), ("breached", "Breached")], required=True, readonly=True
     )
-    account_id = fields.Many2one(
-        "res.partner", string="Account", readonly=True, index="btree_not_null"
-    )
-    tier_id = fields.Many2one("saas.support.tier", string="Tier", readonly=True)
+    account_id = fields.Many2one("res.partner", readonly=True, index="btree_not_null")
+    tier_id = fields.Many2one("saas.support.tier", readonly=True)
     policy_id = fields.Many2one(
         "saas.sla.policy", readonly=True, index="btree_not_null"
     )

@@ -23,7 +23,8 @@ registry.category("web_tour.tours").add("saas_helpdesk_sla_ticket_tour", {
         },
         {
             content: "and why this policy applies",
-            trigger: ".o_field_widget[name=saas_policy_reason]:contains('tier Premium')",
+            trigger:
+                ".o_field_widget[name=saas_policy_reason]:contains('tier Premium')",
         },
         {
             content: "the status is visible",
@@ -36,11 +37,13 @@ registry.category("web_tour.tours").add("saas_helpdesk_sla_ticket_tour", {
         },
         {
             content: "both clocks are there",
-            trigger: ".o_field_widget[name=saas_clock_ids] .o_data_row:contains('Resolution')",
+            trigger:
+                ".o_field_widget[name=saas_clock_ids] .o_data_row:contains('Resolution')",
         },
         {
             content: "and the log they are computed from",
-            trigger: ".o_field_widget[name=saas_sla_event_ids] .o_data_row:contains('Created')",
+            trigger:
+                ".o_field_widget[name=saas_sla_event_ids] .o_data_row:contains('Created')",
         },
         {
             content: "solve the ticket",
@@ -49,7 +52,8 @@ registry.category("web_tour.tours").add("saas_helpdesk_sla_ticket_tour", {
         },
         {
             content: "the stage change is in the log",
-            trigger: ".o_field_widget[name=saas_sla_event_ids] .o_data_row:contains('In Progress')",
+            trigger:
+                ".o_field_widget[name=saas_sla_event_ids] .o_data_row:contains('In Progress')",
         },
     ],
 });
