@@ -7,7 +7,7 @@ from decimal import Decimal
 from odoo import api, fields, models
 from odoo.tools.misc import format_date
 
-from odoo.addons.saas_subscription_ops.engine.money import round_money
+from odoo.addons.saas_subscription_ops.engine.money import round_decimals, round_money
 from odoo.addons.saas_subscription_ops.engine.period import (
     day_start,
     local_day,
@@ -23,6 +23,8 @@ from .saas_usage_price_tier import to_decimal
 from .usage_store import Window, aggregate, aggregate_by_day, read_bounds
 
 _CACHE = "saas_usage_billing"
+# Of the average price on an invoice line.
+AVERAGE_DIGITS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,6 +371,27 @@ class SaasSubscription(models.Model):
         Price = self.env["saas.usage.price"].sudo()
         price = Price.browse(charge.details["price_id"])
         return "\n".join(price._describe(charge.details))
+
+    def _prepare_invoice_line_vals(self, charge: ProposedCharge, sign: int) -> dict:
+        """Show the metered quantity at its average price on the invoice line.
+
+        The tiers are in the words of the line. Where an invoice line can't hold the
+        quantity, or the average does not give the amount to the cent, it stays one
+        unit of the amount.
+        """
+        vals = super()._prepare_invoice_line_vals(charge, sign)
+        if charge.kind != "usage" or charge.quantity <= 0:
+            return vals
+        digits = self.env["decimal.precision"].precision_get("Product Unit")
+        if round_decimals(charge.quantity, digits) != charge.quantity:
+            return vals
+        amount = charge.amount * sign
+        average = round_decimals(amount / charge.quantity, AVERAGE_DIGITS)
+        rounding = to_decimal(self.currency_id.rounding)
+        if round_money(average * charge.quantity, rounding) == amount:
+            vals["quantity"] = float(charge.quantity)
+            vals["price_unit"] = float(average)
+        return vals
 
     # ------------------------------------------------------------------
     # Current usage

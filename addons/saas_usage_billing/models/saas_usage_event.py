@@ -90,7 +90,7 @@ WITH names AS MATERIALIZED (
     SELECT source_id, event_id, event_time, row_id
       FROM resolved
      WHERE subscription_id IS NOT NULL
-     ORDER BY source_id, event_id
+     ORDER BY source_id, event_id COLLATE "C"
     ON CONFLICT (source_id, event_id) DO NOTHING
     RETURNING row_id
 ), stored AS (
@@ -301,7 +301,7 @@ class SaasUsageEvent(models.Model):
         self.env.cr.execute("SELECT nextval('saas_usage_batch_id_seq')")
         result.batch_id = self.env.cr.fetchone()[0]
         stamp = now.replace(tzinfo=None)
-        if screened.ids:
+        if screened.rows:
             self._store(screened, data, result, stamp)
         self._sort_duplicates(screened, result)
         waiting = self._sort_problems(screened.problems, result)
@@ -360,75 +360,65 @@ class SaasUsageEvent(models.Model):
 
         :return: JSON text of the data of all others
         """
-        text, bad = dump_storable(screened.data)
+        text, bad = dump_storable([row[-1] for row in screened.rows])
         for position in bad:
-            index = screened.indexes[position]
+            index, _event_id, source_id, *_rest = screened.rows[position]
+            message = "The data has NUL characters or unpaired surrogates."
             screened.problems.append(
-                refuse_good(
-                    index,
-                    events[index],
-                    screened.sources[position],
-                    "bad_data",
-                    "The data has NUL characters or unpaired surrogates.",
-                )
+                refuse_good(index, events[index], source_id, "bad_data", message)
             )
-        screened.drop(bad)
+        if bad:
+            screened.drop(bad)
         return text
 
     @api.model
     def _store(self, screened, data, result, now):
         """Run the one statement; note duplicates and unresolved subjects."""
+        _indexes, ids, sources, types, subjects, times, _data = screened.columns()
+        months = {time[:7] for time in times}
         ensure_partitions(
-            self.env.cr, [date(int(m[:4]), int(m[5:]), 1) for m in screened.months]
+            self.env.cr, [date(int(m[:4]), int(m[5:]), 1) for m in months]
         )
-        join = SEPARATOR.join
         numbers = {}
         names = [
             str(numbers.setdefault(name, len(numbers) + 1))
-            for name in zip(
-                screened.sources, screened.types, screened.subjects, strict=True
-            )
+            for name in zip(sources, types, subjects, strict=True)
         ]
         sources, types, subjects = zip(*numbers, strict=True)
+        join = SEPARATOR.join
         self.env.cr.execute(
             _STORE_SQL,
             {
                 "separator": SEPARATOR,
-                "ids": join(screened.ids),
+                "ids": join(ids),
                 "names": join(names),
                 "sources": join(map(str, sources)),
                 "types": join(types),
                 "subjects": join(subjects),
-                "times": join(screened.times),
+                "times": join(times),
                 "data": data,
                 "now": now,
                 "batch": result.batch_id,
             },
         )
         for position, reason in self.env.cr.fetchall():
-            index = screened.indexes[position]
-            if reason is None:
-                result.outcomes.append(
-                    Outcome(
-                        index,
-                        screened.ids[position],
-                        DUPLICATE,
-                        DUPLICATE,
-                        "An event with this source and id is stored already.",
-                    )
-                )
-                continue
-            message = _UNRESOLVED[reason].format(subject=screened.subjects[position])
-            screened.problems.append(
-                refuse_good(
-                    index,
-                    result.events[index],
-                    screened.sources[position],
-                    reason,
-                    message,
-                )
+            self._note_left(screened, screened.rows[position], reason, result)
+        self.env["saas.usage.quarantine"]._close_stored(list(ids), now)
+
+    @api.model
+    def _note_left(self, screened, row, reason, result):
+        """Note an event the statement did not store: a duplicate, or unresolved."""
+        index, event_id, source_id, _type, subject, *_rest = row
+        if reason is None:
+            message = "An event with this source and id is stored already."
+            result.outcomes.append(
+                Outcome(index, event_id, DUPLICATE, DUPLICATE, message)
             )
-        self.env["saas.usage.quarantine"]._close_stored(screened.ids, now)
+            return
+        message = _UNRESOLVED[reason].format(subject=subject)
+        screened.problems.append(
+            refuse_good(index, result.events[index], source_id, reason, message)
+        )
 
     @api.model
     def _sort_duplicates(self, screened, result):
@@ -490,7 +480,8 @@ class SaasUsageEvent(models.Model):
     @api.model
     def _log_request(self, result, screened, kind, now):
         """Write the row of the request log."""
-        sources = set(screened.sources) | {p.source_id for p in screened.problems}
+        sources = {row[2] for row in screened.rows}
+        sources |= {problem.source_id for problem in screened.problems}
         sources.discard(None)
         self.env.cr.execute(
             """

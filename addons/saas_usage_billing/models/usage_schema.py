@@ -40,7 +40,7 @@ CREATE INDEX IF NOT EXISTS saas_usage_event_store_batch_idx
     ON saas_usage_event_store USING brin (batch_id, stored_at);
 CREATE TABLE IF NOT EXISTS saas_usage_event_key (
     source_id integer NOT NULL,
-    event_id varchar NOT NULL,
+    event_id varchar COLLATE "C" NOT NULL,
     event_time timestamp NOT NULL,
     row_id bigint NOT NULL,
     PRIMARY KEY (source_id, event_id)

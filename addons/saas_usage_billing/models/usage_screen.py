@@ -86,48 +86,24 @@ class Problem:
 
 @dataclass(slots=True)
 class Screened:
-    """Good events as columns, and everything else.
+    """Good events as rows, and everything else.
 
     ``duplicates`` are pairs: index of the repeat, index of the first one.
     """
 
-    indexes: list = field(default_factory=list)
-    ids: list = field(default_factory=list)
-    sources: list = field(default_factory=list)
-    types: list = field(default_factory=list)
-    subjects: list = field(default_factory=list)
-    times: list = field(default_factory=list)
-    months: set = field(default_factory=set)
-    data: list = field(default_factory=list)
+    rows: list = field(default_factory=list)
     duplicates: list = field(default_factory=list)
     problems: list = field(default_factory=list)
 
-    def add(self, index, event_id, source_id, event_type, subject, at, data):
-        """Take a good event; ``at`` is an aware UTC datetime."""
-        # Naive UTC, as Odoo stores times.
-        text = at.isoformat()[:-6]
-        self.indexes.append(index)
-        self.ids.append(event_id)
-        self.sources.append(source_id)
-        self.types.append(event_type)
-        self.subjects.append(subject)
-        self.times.append(text)
-        self.months.add(text[:7])
-        self.data.append(data)
+    def columns(self):
+        """Return the good events as columns: index, id, source, type, subject, time,
+        data; time is naive UTC text."""
+        return list(zip(*self.rows, strict=True)) if self.rows else [()] * 7
 
     def drop(self, positions):
-        """Take good events out again, from the columns only."""
-        for position in sorted(positions, reverse=True):
-            for column in (
-                self.indexes,
-                self.ids,
-                self.sources,
-                self.types,
-                self.subjects,
-                self.times,
-                self.data,
-            ):
-                del column[position]
+        """Take good events out again."""
+        gone = set(positions)
+        self.rows = [row for n, row in enumerate(self.rows) if n not in gone]
 
 
 def screen(events, sources, types, now):
@@ -140,9 +116,9 @@ def screen(events, sources, types, now):
     :return: ``Screened``; of equal (source, id) the first good one counts
     """
     result = Screened()
-    seen = {}
+    seen, keys = {}, set()
     for index, event in enumerate(events):
-        found = _accept_plain(event, sources, types)
+        found = _accept_plain(event, sources, types, keys)
         if found is None:
             found = _judge(index, event, sources, types, now)
             if isinstance(found, Problem):
@@ -153,15 +129,15 @@ def screen(events, sources, types, now):
             result.duplicates.append((index, seen[key]))
             continue
         seen[key] = index
-        result.add(index, *found)
+        result.rows.append((index, *found))
     return result
 
 
-def _accept_plain(event, sources, types):
+def _accept_plain(event, sources, types, keys):
     """Return the columns of an event nobody could object to, or None for a closer look.
 
     Narrower than the engine in everything: printable text only, UTC with ``Z``,
-    integers, no top-level value.
+    integers, no top-level value. ``keys`` collects the property names found good.
     """
     try:
         event_id = event["id"]
@@ -193,7 +169,7 @@ def _accept_plain(event, sources, types):
         ):
             return None
         data = event.get("data")
-        if not _is_plain_data(data):
+        if not _is_plain_data(data, keys):
             return None
         for key, is_numeric in needs:
             value = data[key]
@@ -203,10 +179,11 @@ def _accept_plain(event, sources, types):
                 return None
     except (KeyError, TypeError, ValueError, AttributeError, IndexError):
         return None
-    return event_id, rule.source_id, event_type, subject, at, data
+    # Naive UTC, as Odoo stores times.
+    return event_id, rule.source_id, event_type, subject, text[:-1], data
 
 
-def _is_plain_data(data):
+def _is_plain_data(data, keys):
     if data is None:
         return True
     if type(data) is not dict or len(data) > _PROPERTIES:
@@ -222,8 +199,10 @@ def _is_plain_data(data):
             or value is None
         ):
             return False
-        if not key or len(key) > _TEXT or not key.isprintable():
-            return False
+        if key not in keys:
+            if not key or len(key) > _TEXT or not key.isprintable():
+                return False
+            keys.add(key)
     return True
 
 
@@ -263,7 +242,8 @@ def _judge(index, event, sources, types, now):
     refusal = _check_values(data, types[found.type])
     if refusal:
         return _refuse(index, event, *refusal, rule)
-    return found.id, rule.source_id, found.type, found.subject, found.time, data
+    at = found.time.replace(tzinfo=None).isoformat()
+    return found.id, rule.source_id, found.type, found.subject, at, data
 
 
 def _refuse(index, event, code, message, rule):

@@ -193,7 +193,7 @@ class TestFlowUsageBilling(SubscriptionCase, UsageFixture):
         self.assertEqual((charge.quantity, charge.amount), (620, 22.40))
         line = charge.move_line_id
         self.assertEqual(line.move_id.state, "posted")
-        self.assertEqual(line.price_subtotal, 22.40)
+        self.assertEqual((line.quantity, line.price_subtotal), (620, 22.40))
         self.assertEqual(line.start_date, date(2026, 3, 1))
         self.assertEqual(line.end_date, date(2026, 3, 31))
         for words in ("620 API calls", "400 ×", "120 ×"):
