@@ -27,9 +27,7 @@ class SaasUsageBatch(models.Model):
         ondelete="restrict",
         help="Empty when the request had events of several sources, or of none.",
     )
-    correlation_id = fields.Char(
-        string="Correlation", required=True, readonly=True, index=True
-    )
+    correlation_id = fields.Char(required=True, readonly=True, index=True)
     kind = fields.Selection(
         [("api", "API"), ("replay", "Replay")],
         required=True,
@@ -58,10 +56,10 @@ class SaasUsageBatch(models.Model):
         )
 
     @api.model_create_multi
-    def create(self, vals_list):
+    def create(self, vals_list):  # pylint: disable=method-required-super
         self._refuse_change()
 
-    def write(self, vals):
+    def write(self, vals):  # pylint: disable=method-required-super
         self._refuse_change()
 
     @api.ondelete(at_uninstall=False)

@@ -199,7 +199,7 @@ class SaasUsageEvent(models.Model):
     company_id = fields.Many2one("res.company", readonly=True)
     source_id = fields.Many2one("saas.usage.source", readonly=True)
     subscription_id = fields.Many2one("saas.subscription", readonly=True)
-    account_id = fields.Many2one("res.partner", string="Account", readonly=True)
+    account_id = fields.Many2one("res.partner", readonly=True)
     batch_id = fields.Many2one("saas.usage.batch", string="Request", readonly=True)
     event_type = fields.Char(string="Type", readonly=True)
     event_id = fields.Char(string="Event ID", readonly=True)
@@ -227,18 +227,18 @@ class SaasUsageEvent(models.Model):
         )
 
     @api.model_create_multi
-    def create(self, vals_list):
+    def create(self, vals_list):  # pylint: disable=method-required-super
         self._refuse_change()
 
-    def write(self, vals):
+    def write(self, vals):  # pylint: disable=method-required-super
         self._refuse_change()
 
     def unlink(self):
         if self:
             self._refuse_change()
-        return True
+        return super().unlink()
 
-    def copy(self, default=None):
+    def copy(self, default=None):  # pylint: disable=method-required-super
         self._refuse_change()
 
     @api.model

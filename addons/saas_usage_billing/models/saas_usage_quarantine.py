@@ -143,7 +143,7 @@ class SaasUsageQuarantine(models.Model):
             row.display_name = f"{name} - {labels.get(row.reason, row.reason)}"
 
     @api.model_create_multi
-    def create(self, vals_list):
+    def create(self, vals_list):  # pylint: disable=method-required-super
         raise UsageStoreError(
             self.env._("Quarantined events come from the usage API only.")
         )
