@@ -157,7 +157,7 @@ def _add_note(board):
 def _add_scorecards(book, board):
     board.rows[1] = 2 * (CARD_HEIGHT + GAP) + GAP
     looks = {
-        "stock": ("percentage", "since previous period"),
+        "stock": ("difference", "since previous period"),
         "flow": ("text", "in the latest month"),
         "ratio": ("text", "target"),
     }

@@ -67,7 +67,7 @@ HEADLINES = (
     Headline("open_exceptions", "Open exceptions", "stock", up_is_good=False),
     Headline("sla_met_rate", "SLA met", "ratio"),
     Headline("open_tickets", "Open tickets", "stock", up_is_good=False),
-    Headline("onboarding_open", "Onboardings open", "stock"),
+    Headline("onboarding_open", "Onboardings open", "stock", up_is_good=False),
 )
 
 
