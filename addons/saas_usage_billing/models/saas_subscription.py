@@ -264,40 +264,44 @@ class SaasSubscription(models.Model):
         :return: dict of period to ``saas.usage.price``, empty where there is none
         """
         self.ensure_one()
-        usage_periods = list(usage_periods)
+        table = self._get_price_table()
+        scopes = ((0, self.id), (self.plan_id.id, 0), (0, 0))
         # sudo: the difference must find the price, whoever computes it
-        candidates = (
-            self.env["saas.usage.price"]
-            .sudo()
-            .search(
-                [
-                    ("company_id", "=", self.company_id.id),
-                    ("currency_id", "=", self.currency_id.id),
-                    (
-                        "product_tmpl_id",
-                        "in",
-                        [p.product_tmpl_id for p in usage_periods],
-                    ),
-                    ("plan_id", "in", (False, self.plan_id.id)),
-                    ("subscription_id", "in", (False, self.id)),
-                ]
+        Price = self.env["saas.usage.price"].sudo()
+        result = {}
+        for period in usage_periods:
+            found = (
+                price
+                for scope in scopes
+                for price in Price.browse(
+                    table.get((self.currency_id.id, period.product_tmpl_id, *scope), ())
+                )
+                if price._applies(period)
             )
-            .sorted(
-                lambda price: (
-                    bool(price.subscription_id),
-                    bool(price.plan_id),
-                    price.date_start,
-                ),
-                reverse=True,
+            result[period] = next(found, Price.browse())
+        return result
+
+    def _get_price_table(self):
+        """Return the prices of the company, read once per transaction.
+
+        :return: dict of (currency, product template, plan or 0, subscription or 0) to
+            ids, the price that began last first
+        """
+        cache = self.env.cr.cache.setdefault(_CACHE, {})
+        key = "prices", self.company_id.id
+        if key not in cache:
+            # sudo: the difference must find the price, whoever computes it
+            prices = (
+                self.env["saas.usage.price"]
+                .sudo()
+                .search([("company_id", "=", self.company_id.id)])
+                .sorted("date_start", reverse=True)
             )
-        )
-        return {
-            period: next(
-                (price for price in candidates if price._applies(period)),
-                candidates.browse(),
-            )
-            for period in usage_periods
-        }
+            table = defaultdict(list)
+            for price in prices:
+                table[price._get_table_key()].append(price.id)
+            cache[key] = dict(table)
+        return cache[key]
 
     def _propose_usage(self, period, quantity, price, bounds):
         """Return the engine charge of a period, None when there is nothing to charge.

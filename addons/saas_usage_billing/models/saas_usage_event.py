@@ -43,38 +43,44 @@ _UNRESOLVED = {
 
 # One statement per request: the columns come as separated text, since PostgreSQL
 # splits that faster than a driver quotes thousands of values. Events of the same
-# subject and type share a line of "names", so that each is resolved once; joins are by
-# single numbers, which the planner can estimate. A key is inserted before its event;
-# whoever inserts it first stores the event, everybody else has a duplicate. Keys are
-# inserted in order so that two requests with the same ids cannot lock each other out.
+# subject and type share a line of "names", so that each is resolved once. External ids
+# are read in one scan and joins are by one column each: what the planner guesses of
+# tables it has no statistics of must not end in nested loops. A key is inserted before
+# its event; whoever inserts it first stores the event, everybody else has a duplicate.
+# Keys are inserted in order so that two requests with the same ids cannot lock each
+# other out.
 _STORE_SQL = """
-WITH names AS MATERIALIZED (
+WITH external AS MATERIALIZED (
+    SELECT e.id, e.source || %(separator)s || e.value AS key, e.partner_id,
+           e.subscription_id
+      FROM saas_external_id e
+     WHERE e.company_id = %(company)s AND e.kind = 'subject'
+       AND e.source = ANY(%(codes)s)
+       AND e.value = ANY(string_to_array(%(subjects)s, %(separator)s))
+), matched AS MATERIALIZED (
     SELECT n.ord::integer AS name, n.event_type, n.subject, src.id AS source_id,
-           src.company_id, s.id AS subscription_id,
-           s.commercial_partner_id AS account_id,
-           CASE WHEN x.id IS NULL THEN 'unknown_subject'
-                WHEN x.match = 0 THEN 'ambiguous_subject'
-                ELSE 'no_subscription'
-           END AS reason
+           x.id AS external_id,
+           CASE WHEN x.subscription_id IS NOT NULL THEN x.subscription_id
+                WHEN x.partner_id IS NOT NULL
+                THEN saas_usage_match(x.partner_id, %(company)s, n.event_type)
+           END AS match
       FROM ROWS FROM (
                unnest(string_to_array(%(sources)s, %(separator)s)),
                unnest(string_to_array(%(types)s, %(separator)s)),
                unnest(string_to_array(%(subjects)s, %(separator)s))
            ) WITH ORDINALITY AS n(source_id, event_type, subject, ord)
       JOIN saas_usage_source src ON src.id = n.source_id::integer
-      LEFT JOIN LATERAL (
-               SELECT e.id,
-                      CASE WHEN e.subscription_id IS NOT NULL THEN e.subscription_id
-                           WHEN e.partner_id IS NOT NULL
-                           THEN saas_usage_match(
-                                    e.partner_id, src.company_id, n.event_type)
-                      END AS match
-                 FROM saas_external_id e
-                WHERE e.company_id = src.company_id AND e.source = src.code
-                  AND e.kind = 'subject' AND e.value = n.subject
-           ) x ON true
+      LEFT JOIN external x ON x.key = src.code || %(separator)s || n.subject
+), names AS MATERIALIZED (
+    SELECT m.name, m.event_type, m.subject, m.source_id, s.id AS subscription_id,
+           s.company_id, s.commercial_partner_id AS account_id,
+           CASE WHEN m.external_id IS NULL THEN 'unknown_subject'
+                WHEN m.match = 0 THEN 'ambiguous_subject'
+                ELSE 'no_subscription'
+           END AS reason
+      FROM matched m
       LEFT JOIN saas_subscription s
-             ON s.id = x.match AND s.company_id = src.company_id
+             ON s.id = m.match AND s.company_id = %(company)s
 ), resolved AS MATERIALIZED (
     SELECT i.ord, i.event_id, i.event_time::timestamp, i.data, n.*,
            nextval('saas_usage_event_id_seq') AS row_id
@@ -302,7 +308,7 @@ class SaasUsageEvent(models.Model):
         result.batch_id = self.env.cr.fetchone()[0]
         stamp = now.replace(tzinfo=None)
         if screened.rows:
-            self._store(screened, data, result, stamp)
+            self._store(screened, list(sources), data, result, stamp)
         self._sort_duplicates(screened, result)
         waiting = self._sort_problems(screened.problems, result)
         self._log_request(result, screened, kind, stamp)
@@ -372,7 +378,7 @@ class SaasUsageEvent(models.Model):
         return text
 
     @api.model
-    def _store(self, screened, data, result, now):
+    def _store(self, screened, codes, data, result, now):
         """Run the one statement; note duplicates and unresolved subjects."""
         _indexes, ids, sources, types, subjects, times, _data = screened.columns()
         months = {time[:7] for time in times}
@@ -390,6 +396,8 @@ class SaasUsageEvent(models.Model):
             _STORE_SQL,
             {
                 "separator": SEPARATOR,
+                "company": self.env.company.id,
+                "codes": codes,
                 "ids": join(ids),
                 "names": join(names),
                 "sources": join(map(str, sources)),

@@ -83,7 +83,7 @@ class SaasUsagePrice(models.Model):
         ondelete="restrict",
         check_company=True,
         tracking=True,
-        help="Only for this subscription: an agreed price.",
+        help="Only for this subscription: an agreed price. Without a plan then.",
     )
     date_start = fields.Date(
         required=True, default="2000-01-01", tracking=True, help="First day it applies."
@@ -130,6 +130,10 @@ class SaasUsagePrice(models.Model):
     _interval_valid = models.Constraint(
         "CHECK (date_end IS NULL OR date_end > date_start)",
         "A price must apply on at least one day.",
+    )
+    _scope_single = models.Constraint(
+        "CHECK (plan_id IS NULL OR subscription_id IS NULL)",
+        "A price is for a plan or for a subscription, not for both.",
     )
     _amounts_valid = models.Constraint(
         "CHECK (free_units >= 0 AND minimum_amount >= 0 AND maximum_amount >= 0)",
@@ -215,6 +219,33 @@ class SaasUsagePrice(models.Model):
                             start=rival.date_start,
                         )
                     )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        self._forget_table()
+        return super().create(vals_list)
+
+    def write(self, vals):
+        self._forget_table()
+        return super().write(vals)
+
+    @api.ondelete(at_uninstall=True)
+    def _unlink_from_table(self):
+        self._forget_table()
+
+    def _forget_table(self):
+        """Drop what billing has read of the price list in this transaction."""
+        self.env.cr.cache.pop("saas_usage_billing", None)
+
+    def _get_table_key(self):
+        """Return what a price is looked up by."""
+        self.ensure_one()
+        return (
+            self.currency_id.id,
+            self.product_tmpl_id.id,
+            self.plan_id.id or 0,
+            self.subscription_id.id or 0,
+        )
 
     def _overlaps(self, other):
         self.ensure_one()
