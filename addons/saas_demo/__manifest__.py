@@ -18,4 +18,5 @@
         "data/helpdesk_ticket_team_data.xml",
         "data/crm_lead_data.xml",
     ],
+    "uninstall_hook": "uninstall_hook",
 }

@@ -118,6 +118,19 @@ class TestBillingRun:
         operator.call("saas.billing.run", "action_post", [billed.run_id])
         assert billing.invoice_count(world) == before
 
+    def test_who_took_part_may_not_approve(self, world, billed):
+        # The administrator holds both roles, and is refused all the same.
+        admin = world.as_("administrator")
+        cutoff = world.month_end.isoformat()
+        dates = {"date_cutoff": cutoff, "date_invoice": cutoff}
+        run_id = admin.create("saas.billing.run", dates)
+        admin.call("saas.billing.run", "action_compute", [run_id])
+        admin.call("saas.billing.run", "action_review", [run_id])
+        with pytest.raises(ServerError, match="took part"):
+            admin.call("saas.billing.run", "action_approve", [run_id])
+        admin.call("saas.billing.run", "action_reset", [run_id])
+        admin.call("saas.billing.run", "unlink", [run_id])
+
     def test_a_support_agent_may_not_see_a_run(self, world, billed):
         with pytest.raises(ServerError):
             world.as_("support_agent_1").call(
@@ -127,8 +140,11 @@ class TestBillingRun:
     def test_the_auditor_reads_and_writes_nothing(self, world, billed):
         auditor = world.as_("auditor")
         assert auditor.row("saas.billing.run", billed.run_id, ["state"])
-        with pytest.raises(ServerError):
-            auditor.write("saas.billing.run", billed.run_id, {"variance_tolerance": 1})
+        with pytest.raises(ServerError) as refusal:
+            auditor.write(
+                "saas.subscription", billed.deals[0].subscription_id, {"tz": "UTC"}
+            )
+        assert refusal.value.name.endswith("AccessError")
 
 
 class TestSupport:

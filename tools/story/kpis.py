@@ -8,6 +8,7 @@ from .world import World, next_month
 
 CRON = "saas_core.ir_cron_saas_kpi_compute"
 HISTORY_DAYS = 100
+FLOWS = ["invoiced_usage", "invoiced_recurring"]
 USAGE_PRODUCTS = ("api_calls", "data_transfer")
 CHAIN = "saas.event.chain"
 SEAL = "saas_core.ir_cron_saas_event_seal"
@@ -34,29 +35,34 @@ def compute(world: World) -> None:
 def compute_history(world: World) -> None:
     """Fill in the days since the story's month began, so that charts have a line.
 
-    Not for a log of long ago: nobody looks at years of days.
+    For a log of long ago only the month of its invoices: nobody looks at years of days.
     """
-    if (world.today - world.month).days > HISTORY_DAYS:
-        return
     admin = world.as_("administrator")
+    recent = (world.today - world.month).days <= HISTORY_DAYS
+    first, last = (
+        (world.month, world.today) if recent else (world.month_end, world.month_end)
+    )
     wizard = admin.create(
-        "saas.kpi.recompute.wizard",
-        {"date_from": str(world.month), "date_to": str(world.today)},
+        "saas.kpi.recompute.wizard", {"date_from": str(first), "date_to": str(last)}
     )
     admin.call("saas.kpi.recompute.wizard", "action_recompute", [wizard])
 
 
 def stored(world: World) -> dict[str, Decimal]:
-    """Return the newest total of every KPI, as the dashboard takes it."""
-    rows = world.as_("administrator").rows(
-        "saas.kpi.value",
-        [("saas_is_latest", "=", True), ("dimension", "in", ["", False])],
-        ["kpi_id", "value", "date_start"],
-    )
-    codes = {
-        row["id"]: row["code"]
-        for row in world.as_("administrator").rows("saas.kpi", [], ["code"])
-    }
+    """Return the totals the dashboard shows: of stocks the newest, of flows the month.
+
+    The month is the one of the story's invoices.
+    """
+    totals = [("dimension", "in", ["", False])]
+    newest = _values(world, [("saas_is_latest", "=", True), *totals])
+    month = [("date_start", "=", str(world.month_end)), ("kpi_id.code", "in", FLOWS)]
+    return newest | _values(world, [*month, *totals])
+
+
+def _values(world: World, domain: list) -> dict[str, Decimal]:
+    admin = world.as_("administrator")
+    codes = {row["id"]: row["code"] for row in admin.rows("saas.kpi", [], ["code"])}
+    rows = admin.rows("saas.kpi.value", domain, ["kpi_id", "value"])
     return {
         codes[row["kpi_id"][0]]: Decimal(repr(row["value"])).quantize(CENT)
         for row in rows

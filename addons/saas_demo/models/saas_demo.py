@@ -50,10 +50,20 @@ class SaasDemo(models.AbstractModel):
             )
         self._prepare_mail_domain(company)
         self._prepare_chart(company)
-        # Made-up people are looked up in nobody's database.
+        self._prevent_look_ups(company)
+
+    def _prevent_look_ups(self, company) -> None:
+        """Keep made-up people from being looked up in other companies' databases."""
         self.env["ir.config_parameter"].set_param(
             "crm.iap.lead.enrich.setting", "manual"
         )
+        cron = self.env.ref(
+            "crm_iap_enrich.ir_cron_lead_enrichment", raise_if_not_found=False
+        )
+        if cron:
+            cron.active = False
+        if "iap_enrich_auto_done" in company._fields:
+            company.iap_enrich_auto_done = True
 
     def _take_company(self):
         company = self.env.ref("base.main_company")

@@ -4,6 +4,8 @@ from odoo.service.model import get_public_method
 from odoo.tests import TransactionCase, tagged
 from odoo.tools import convert_file
 
+from odoo.addons.saas_demo.hooks import uninstall_hook
+
 ROLES = {
     "sales": "sales_team.group_sale_salesman",
     "subscription_manager": "saas_core.group_saas_core_subscription_manager",
@@ -144,3 +146,13 @@ class TestSaasDemo(TransactionCase):
         for name in ("_issue_access", "_prepare_company", "_prepare_targets"):
             with self.subTest(method=name), self.assertRaises(AccessError):
                 get_public_method(self.demo, name)
+
+    def test_uninstalling_keeps_the_records(self):
+        partner = self.env.ref("saas_demo.partner_aurora")
+        uninstall_hook(self.env)
+        self.assertTrue(partner.exists())
+        self.assertTrue(self.company.exists())
+        self.assertFalse(
+            self.env.ref("saas_demo.partner_aurora", raise_if_not_found=False)
+        )
+        self.assertTrue(self.env.ref("saas_demo.model_saas_demo"))
