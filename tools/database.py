@@ -256,7 +256,7 @@ class Databases:
         name = f"suite_{key}"
         with paths.locked(f"{self.cluster.name}-{name}"):
             if not self.exists(name):
-                self._prune("suite_", KEPT_SUITES)
+                self._prune("suite_", KEPT_SUITES, spare=base)
                 title = f"database template with {', '.join(wanted)}"
                 with Step(title), self._draft(name) as draft:
                     self.clone(base, draft)
@@ -278,9 +278,14 @@ class Databases:
             self.drop(draft)
             raise
 
-    def _prune(self, prefix: str, keep: int) -> None:
-        """Drop the oldest templates, leaving room for one more."""
-        found = [name for name in self.names() if name.startswith(prefix)]
+    def _prune(self, prefix: str, keep: int, spare: str = "") -> None:
+        """Drop the oldest templates, leaving room for one more.
+
+        :param spare: the template that is about to be copied
+        """
+        found = [
+            name for name in self.names() if name.startswith(prefix) and name != spare
+        ]
         for name in found[: max(0, len(found) - keep + 1)]:
             self.drop(name)
 

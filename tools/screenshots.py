@@ -9,7 +9,7 @@ from tools import paths
 from tools.progress import say
 from tools.testing import test
 
-PICTURES = paths.ROOT / "docs" / "images"
+PICTURES = paths.ROOT / "docs" / "screenshots"
 
 
 def take() -> int:

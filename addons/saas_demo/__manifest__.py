@@ -18,5 +18,6 @@
         "data/helpdesk_ticket_team_data.xml",
         "data/crm_lead_data.xml",
     ],
+    "pre_init_hook": "pre_init_hook",
     "uninstall_hook": "uninstall_hook",
 }

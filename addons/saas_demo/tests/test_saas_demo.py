@@ -4,7 +4,7 @@ from odoo.service.model import get_public_method
 from odoo.tests import TransactionCase, tagged
 from odoo.tools import convert_file
 
-from odoo.addons.saas_demo.hooks import uninstall_hook
+from odoo.addons.saas_demo.hooks import pre_init_hook, uninstall_hook
 
 ROLES = {
     "sales": "sales_team.group_sale_salesman",
@@ -156,3 +156,5 @@ class TestSaasDemo(TransactionCase):
             self.env.ref("saas_demo.partner_aurora", raise_if_not_found=False)
         )
         self.assertTrue(self.env.ref("saas_demo.model_saas_demo"))
+        pre_init_hook(self.env)
+        self.assertEqual(self.env.ref("saas_demo.partner_aurora"), partner)
