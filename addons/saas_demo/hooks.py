@@ -28,6 +28,10 @@ def uninstall_hook(env):
 
 def _rename(env, source, target):
     """Move the external ids of records, not those of models and fields."""
-    env["ir.model.data"].search(
+    names = env["ir.model.data"].search(
         [("module", "=", source), ("model", "not like", "ir.model%")]
-    ).write({"module": target})
+    )
+    names.write({"module": target})
+    # Names are looked up by SQL and cached.
+    names.flush_recordset()
+    env.registry.clear_cache()
