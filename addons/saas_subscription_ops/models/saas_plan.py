@@ -4,6 +4,13 @@ from fractions import Fraction
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
+RECURRENCE_UNITS = [
+    ("day", "Days"),
+    ("week", "Weeks"),
+    ("month", "Months"),
+    ("quarter", "Quarters"),
+    ("year", "Years"),
+]
 MONTHS_PER_UNIT = {
     "day": Fraction(12, 365),
     "week": Fraction(84, 365),
@@ -39,13 +46,7 @@ class SaasPlan(models.Model):
     )
     description = fields.Html(translate=True)
     recurrence_unit = fields.Selection(
-        [
-            ("day", "Days"),
-            ("week", "Weeks"),
-            ("month", "Months"),
-            ("quarter", "Quarters"),
-            ("year", "Years"),
-        ],
+        RECURRENCE_UNITS,
         default="month",
         required=True,
         tracking=True,

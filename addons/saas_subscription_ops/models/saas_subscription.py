@@ -103,6 +103,27 @@ class SaasSubscription(models.Model):
     company_currency_id = fields.Many2one(
         related="company_id.currency_id", string="Company Currency"
     )
+    pricelist_id = fields.Many2one(
+        "product.pricelist",
+        check_company=True,
+        index="btree_not_null",
+        help="Prices of products that are added later.",
+    )
+    payment_term_id = fields.Many2one(
+        "account.payment.term",
+        string="Payment Terms",
+        check_company=True,
+        help="Empty: those of the bill-to address.",
+    )
+    fiscal_position_id = fields.Many2one(
+        "account.fiscal.position",
+        check_company=True,
+        help="Empty: found from the bill-to address for every invoice.",
+    )
+    client_order_ref = fields.Char(
+        string="Customer Reference",
+        help="Purchase order number the customer wants to read on the invoices.",
+    )
     date_start = fields.Date(string="Starts On", required=True, tracking=True)
     trial_end = fields.Date(
         readonly=True, help="First day after the trial, when charging begins."

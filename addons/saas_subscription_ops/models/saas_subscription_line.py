@@ -6,6 +6,7 @@ from odoo.exceptions import ValidationError
 
 from ..exceptions import LedgerError
 from .product_template import CHARGE_KINDS
+from .saas_plan import RECURRENCE_UNITS
 
 # What a booked charge was computed from; an end date may still be set.
 BILLED_FIELDS = {
@@ -18,6 +19,8 @@ BILLED_FIELDS = {
     "kind",
     "timing",
     "date_start",
+    "recurrence_unit",
+    "recurrence_count",
 }
 
 
@@ -26,6 +29,7 @@ class SaasSubscriptionLine(models.Model):
 
     _name = "saas.subscription.line"
     _description = "Subscription Line"
+    _inherit = ["analytic.mixin"]
     _order = "subscription_id, date_start, sequence, id"
     _check_company_auto = True
 
@@ -81,6 +85,13 @@ class SaasSubscriptionLine(models.Model):
         readonly=False,
         precompute=True,
     )
+    recurrence_unit = fields.Selection(
+        RECURRENCE_UNITS,
+        help="Billing period of this line. Empty: that of the plan.",
+    )
+    recurrence_count = fields.Integer(
+        string="Every", default=1, help="Number of units of the line's own period."
+    )
     quantity = fields.Float(default=1.0, digits="Product Unit")
     price_unit = fields.Float(
         string="Price",
@@ -123,6 +134,10 @@ class SaasSubscriptionLine(models.Model):
     _quantity_not_negative = models.Constraint(
         "CHECK (quantity >= 0)",
         "The quantity of a subscription line can't be negative.",
+    )
+    _recurrence_count_positive = models.Constraint(
+        "CHECK (recurrence_unit IS NULL OR recurrence_count > 0)",
+        "A billing period lasts at least one unit: set 'Every' to 1 or more.",
     )
     _discount_range = models.Constraint(
         "CHECK (discount >= 0 AND discount <= 100)",
