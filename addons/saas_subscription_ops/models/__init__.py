@@ -9,6 +9,7 @@ from . import saas_subscription_line
 from . import saas_charge
 from . import saas_billing_run
 from . import saas_billing_run_line
+from . import saas_billing_run_line_posting
 from . import saas_billing_run_charge
 from . import saas_external_id
 from . import sale_order
