@@ -224,13 +224,13 @@ def block_delta(row: Row, _content: Row) -> list[Check]:
     """Book only what an already billed period lacks."""
     amount = block_amount(row, need(row, "tiers"), need(row, "usage"))
     period = date(2026, 1, 1), date(2026, 2, 1)
-    charge = ops.proposal.ProposedCharge(
+    charge = ops.ledger.ProposedCharge(
         "usage", "usage", None, *period, number(row["usage"]), amount
     )
-    booked = ops.proposal.BookedCharge(
+    booked = ops.ledger.BookedCharge(
         "usage", number(need(row, "billed")), ZERO, 0, *period, "usage"
     )
-    changes = ops.proposal.difference([charge], [booked])
+    changes = ops.ledger.difference([charge], [booked])
     return money(row, ops.money.total(change.amount for change in changes))
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from . import strategies as draw
 
-proposal = draw.ops.proposal
+proposal, engine_ledger = draw.ops.proposal, draw.ops.ledger
 period = draw.ops.period
 money = draw.ops.money
 LineTerms, PlanTerms = proposal.LineTerms, proposal.PlanTerms
@@ -25,7 +25,7 @@ def book(ledger, charges):
     for charge in charges:
         kind = charge.details.get("adjusts", charge.kind)
         ledger.append(
-            proposal.BookedCharge(
+            engine_ledger.BookedCharge(
                 charge.ref,
                 charge.amount,
                 charge.quantity,
@@ -43,7 +43,9 @@ def book(ledger, charges):
 
 def bill(ledger, plan, lines, cutoff):
     """Run the billing once and return what was booked."""
-    charges = proposal.difference(proposal.propose(plan, lines, cutoff), ledger, cutoff)
+    charges = engine_ledger.difference(
+        proposal.propose(plan, lines, cutoff), ledger, cutoff
+    )
     book(ledger, charges)
     return charges
 
@@ -268,7 +270,7 @@ def test_without_proration_a_period_is_paid_once() -> None:
 
 
 def test_held_rows_and_other_cut_offs_are_left_alone() -> None:
-    usage = proposal.ProposedCharge(
+    usage = engine_ledger.ProposedCharge(
         "usage:1:2026-01-01",
         "usage",
         1,
@@ -279,14 +281,14 @@ def test_held_rows_and_other_cut_offs_are_left_alone() -> None:
     )
     ledger: list = []
     book(ledger, [usage])
-    assert proposal.difference([], ledger, date(2026, 1, 31)) == []
-    (reversal,) = proposal.difference([], ledger, date(2026, 2, 1))
+    assert engine_ledger.difference([], ledger, date(2026, 1, 31)) == []
+    (reversal,) = engine_ledger.difference([], ledger, date(2026, 2, 1))
     assert (reversal.amount, reversal.quantity) == (Decimal(-9), Decimal(-5))
     assert (reversal.service_start, reversal.service_end) == (START, date(2026, 2, 1))
 
 
 def test_late_usage_is_booked_on_its_period() -> None:
-    usage = proposal.ProposedCharge(
+    usage = engine_ledger.ProposedCharge(
         "usage:1:2026-01-01",
         "usage",
         1,
@@ -298,7 +300,7 @@ def test_late_usage_is_booked_on_its_period() -> None:
     ledger: list = []
     book(ledger, [usage])
     late = replace(usage, quantity=Decimal(7), amount=Decimal("12.60"))
-    (change,) = proposal.difference([late], ledger)
+    (change,) = engine_ledger.difference([late], ledger)
     assert (change.amount, change.quantity) == (Decimal("3.60"), Decimal(2))
     assert (change.service_start, change.service_end) == (START, date(2026, 2, 1))
 
@@ -358,7 +360,7 @@ def test_doubles_are_refused() -> None:
         proposal.propose(MONTHLY, [PLAN_LINE, PLAN_LINE], START)
     charges = proposal.propose(MONTHLY, [PLAN_LINE], date(2026, 1, 2))
     with pytest.raises(error):
-        proposal.difference(charges * 2, [])
+        engine_ledger.difference(charges * 2, [])
 
 
 def test_variance_checks() -> None:

@@ -5,6 +5,28 @@ Standard library and relative imports only; nothing here reads a clock, a
 database or a file, so the same inputs give the same cents at any time.
 """
 
-from . import errors, money, period, proposal, proration, variance
+from . import (
+    coupon,
+    errors,
+    ledger,
+    money,
+    period,
+    proposal,
+    proration,
+    service,
+    timeline,
+    variance,
+)
 
-__all__ = ["errors", "money", "period", "proposal", "proration", "variance"]
+__all__ = [
+    "coupon",
+    "errors",
+    "ledger",
+    "money",
+    "period",
+    "proposal",
+    "proration",
+    "service",
+    "timeline",
+    "variance",
+]

@@ -20,3 +20,7 @@ class ProrationError(EngineError):
 
 class TermsError(EngineError):
     """The terms of a plan or line contradict themselves."""
+
+
+class TimelineError(EngineError):
+    """A dated change does not fit the terms it changes."""

@@ -1,32 +1,36 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-"""Propose every charge due since the beginning, and subtract what is booked.
+"""Propose every charge due since the beginning.
 
 Billing is ``proposed - booked = new``. :func:`propose` prices every line interval up
-to a cut-off under a deterministic ``ref``; :func:`difference` compares with the charge
-ledger and returns what is still to book. Running it again returns nothing.
+to a cut-off under a deterministic ``ref``; :func:`.ledger.difference` compares with
+the charge ledger and returns what is still to book.
 
 Cut-off rule (the cut-off is a date and exclusive): an advance or one-time charge is
 due when its service starts before the cut-off, an arrears charge when its service
 ends on or before the cut-off.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
+from .coupon import CouponTerms, Discountable, discounts
 from .errors import TermsError
+from .ledger import (
+    ADVANCE,
+    ARREARS,
+    CREDIT,
+    ONE_TIME,
+    RECURRING,
+    ProposedCharge,
+    is_due,
+    order_key,
+)
 from .money import CONTEXT, ZERO, discounted, round_money, total
-from .period import Period, Recurrence, aligned_anchor, periods
+from .period import Period, Recurrence, aligned_anchor, grid_index, periods
 from .proration import check_policy, slice_amount
-
-RECURRING = "recurring"
-ONE_TIME = "one_time"
-USAGE = "usage"
-ADJUSTMENT = "adjustment"
-ADVANCE = "advance"
-ARREARS = "arrears"
+from .service import Pause, ServiceCalendar
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +40,11 @@ class PlanTerms:
     ``start`` is the first day of the subscription: lines that start with it are priced
     from there even when a policy of ``none`` would charge them only at the next
     period; by default the earliest start of a line.
+    ``pauses``: see :mod:`.service`. ``grace_days``: arrears become due so many days
+    after their period ended.
 
-    :raise TermsError: rounding unit not positive
+    :raise TermsError: rounding unit not positive, pauses that overlap or that extend
+        periods of a calendar-aligned plan, negative grace
     :raise ProrationError: unknown proration policy
     :raise PeriodError: unknown alignment
     """
@@ -49,9 +56,18 @@ class PlanTerms:
     rounding: Decimal = Decimal("0.01")
     tz: str = "UTC"
     start: date | None = None
+    pauses: tuple[Pause, ...] = ()
+    grace_days: int = 0
 
     def __post_init__(self) -> None:
         check_policy(self.proration)
+        ServiceCalendar(self.pauses)
+        if self.alignment == "calendar" and any(
+            pause.mode == "extend" for pause in self.pauses
+        ):
+            raise TermsError("a calendar-aligned plan can't be extended by a pause")
+        if self.grace_days < 0:
+            raise TermsError(f"negative grace: {self.grace_days}")
         aligned_anchor(self.anchor, self.recurrence.unit, self.alignment)
         if not self.rounding.is_finite() or self.rounding <= 0:
             raise TermsError(f"rounding unit must be positive: {self.rounding}")
@@ -63,6 +79,8 @@ class LineTerms:
 
     ``price_unit`` is the price of one unit for one whole period, ``discount`` a
     percentage. A line without days (``date_end <= date_start``) is never charged.
+    ``recurrence``: the line's own one, None: that of the plan. ``keep_last_period``:
+    a line in advance that ends within a period is charged for all of it.
 
     :raise TermsError: unknown kind or timing, negative quantity, discount outside
         0 to 100
@@ -77,6 +95,8 @@ class LineTerms:
     timing: str = ADVANCE
     discount: Decimal = ZERO
     description: str = ""
+    recurrence: Recurrence | None = None
+    keep_last_period: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in (RECURRING, ONE_TIME):
@@ -102,88 +122,50 @@ class LineTerms:
         return discounted(gross, self.discount)
 
 
-@dataclass(frozen=True, slots=True)
-class ProposedCharge:
-    """A charge that should be in the ledger: signed amount, rounded to the currency.
-
-    ``revision`` 0 is the first booking of a ref, later ones are adjustments. An
-    adjustment has kind ``adjustment``; ``details["adjusts"]`` is the kind it corrects.
-    """
-
-    ref: str
-    kind: str
-    line_id: int | str | None
-    service_start: date
-    service_end: date
-    quantity: Decimal
-    amount: Decimal
-    price_unit: Decimal = ZERO
-    timing: str = ADVANCE
-    description: str = ""
-    revision: int = 0
-    details: Mapping[str, object] = field(default_factory=dict, hash=False)
-
-
-@dataclass(frozen=True, slots=True)
-class BookedCharge:
-    """A row of the charge ledger, as far as the subtraction needs it.
-
-    ``kind`` of an adjustment row is the kind it adjusts, or ``adjustment``.
-    """
-
-    ref: str
-    amount: Decimal
-    quantity: Decimal = ZERO
-    revision: int = 0
-    service_start: date | None = None
-    service_end: date | None = None
-    kind: str = RECURRING
-    line_id: int | str | None = None
-    timing: str = ADVANCE
-    description: str = ""
-
-
-def is_due(timing: str, start: date, end: date, cutoff: date) -> bool:
-    """Return whether a service period is to be charged before a cut-off.
-
-    :param timing: ``advance`` or ``arrears``
-    :param start: first day of the service
-    :param end: exclusive end of the service
-    :param cutoff: exclusive end of what is billed
-    :return: ``start < cutoff`` in advance, ``end <= cutoff`` in arrears
-    """
-    return end <= cutoff if timing == ARREARS else start < cutoff
-
-
 def propose(
-    plan: PlanTerms, lines: Iterable[LineTerms], cutoff: date
+    plan: PlanTerms,
+    lines: Iterable[LineTerms],
+    cutoff: date,
+    coupons: Iterable[CouponTerms] = (),
 ) -> list[ProposedCharge]:
     """Price everything that is due before a cut-off, since the beginning.
 
     :param plan: calendar and money terms
     :param lines: all lines the subscription ever had
     :param cutoff: exclusive; see the module's cut-off rule
-    :return: charges by service start, then ref; one per line and plan period
-    :raise TermsError: the same line id twice
+    :param coupons: applied one after the other to what the ones before left
+    :return: charges by service start, then ref; one per line and plan period, and one
+        per coupon, line and period
+    :raise TermsError: the same line or coupon id twice
     """
-    lines = list(lines)
-    ids = [line.line_id for line in lines]
-    if len(set(ids)) != len(ids):
-        raise TermsError("a line id occurs twice")
-    charges: list[ProposedCharge] = []
+    lines, coupons = list(lines), list(coupons)
+    for ids in ([x.line_id for x in lines], [x.coupon_id for x in coupons]):
+        if len(set(ids)) != len(ids):
+            raise TermsError("a line or coupon id occurs twice")
     start = plan.start or min((line.date_start for line in lines), default=None)
+    calendar = ServiceCalendar(plan.pauses)
+    charges: list[ProposedCharge] = []
+    places: dict[str, _Place] = {}
     for line in lines:
         if not line.has_days or start is None:
             continue
         if line.kind == ONE_TIME:
             charges.extend(_one_time(plan, line, cutoff))
-        else:
-            charges.extend(_recurring(plan, line, start, cutoff))
-    return sorted(charges, key=_order)
+            continue
+        for charge, place in _recurring(plan, line, start, cutoff, calendar):
+            charges.append(charge)
+            places[charge.ref] = place
+    if coupons:
+        charges.extend(_discount(plan, start, coupons, charges, places, calendar))
+    return sorted(charges, key=order_key)
 
 
-def _order(charge: ProposedCharge) -> tuple[date, str, int]:
-    return charge.service_start, charge.ref, charge.revision
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a recurring charge lies in its line's calendar of served days."""
+
+    recurrence: Recurrence
+    full_start: date
 
 
 def _one_time(
@@ -191,46 +173,185 @@ def _one_time(
 ) -> Iterator[ProposedCharge]:
     """Yield the single charge of a one-time line, at its start date."""
     end = line.date_end or line.date_start + timedelta(days=1)
-    if is_due(line.timing, line.date_start, end, cutoff):
+    if is_due(line.timing, line.date_start, end, cutoff, plan.grace_days):
         amount = round_money(line.period_amount, plan.rounding)
         ref = f"{ONE_TIME}:{line.line_id}"
-        yield _charge(line, ref, (line.date_start, end), amount)
+        yield _charge(line, ref, (line.date_start, end), amount, {})
 
 
 def _recurring(
-    plan: PlanTerms, line: LineTerms, start: date, cutoff: date
-) -> Iterator[ProposedCharge]:
+    plan: PlanTerms,
+    line: LineTerms,
+    start: date,
+    cutoff: date,
+    calendar: ServiceCalendar,
+) -> Iterator[tuple[ProposedCharge, _Place]]:
     """Yield one charge per plan period the line is effective in."""
+    recurrence = line.recurrence or plan.recurrence
     until = cutoff if line.date_end is None else min(cutoff, line.date_end)
-    first = min(start, line.date_start)
-    calendar = periods(plan.anchor, plan.recurrence, first, until, plan.alignment)
-    for period in calendar:
-        served = _served(line, period)
-        if served is None or not is_due(line.timing, served.start, served.end, cutoff):
+    first = calendar.served(min(start, line.date_start))
+    grid = periods(
+        plan.anchor, recurrence, first, calendar.served(until), plan.alignment
+    )
+    for period in grid:
+        served = _served(line, period, calendar)
+        if served is None:
+            continue
+        parts = calendar.charged_parts(served.start, served.end)
+        if not parts:
+            continue
+        days = _real_days(line.timing, parts, calendar)
+        if days is None or not is_due(line.timing, *days, cutoff, plan.grace_days):
             continue
         if plan.proration == "none":
             # a short first period costs the whole, a line added later waits
-            served = Period(served.start, served.end, period.start, period.full_end)
             if served.start > period.start:
                 continue
-        amount = slice_amount(
-            line.period_amount, served, plan.proration, plan.rounding, plan.tz
+            parts = [(period.full_start, period.full_end)]
+        amount = total(
+            slice_amount(
+                line.period_amount,
+                Period(*part, period.full_start, period.full_end),
+                plan.proration,
+                plan.rounding,
+                plan.tz,
+            )
+            for part in parts
         )
         ref = f"{RECURRING}:{line.line_id}:{period.full_start.isoformat()}"
-        yield _charge(line, ref, (served.start, served.end), amount)
+        details = _part_details(period, served, parts)
+        charge = _charge(line, ref, days, amount, details)
+        yield charge, _Place(recurrence, period.full_start)
 
 
-def _served(line: LineTerms, period: Period) -> Period | None:
+def _served(
+    line: LineTerms, period: Period, calendar: ServiceCalendar
+) -> Period | None:
     """Return the part of a plan period in which the line is effective."""
-    start = max(period.start, line.date_start)
-    end = period.end if line.date_end is None else min(period.end, line.date_end)
+    start = max(period.start, calendar.served(line.date_start))
+    end = period.end
+    if line.date_end is not None:
+        line_end = calendar.served(line.date_end)
+        if line_end <= period.start or line_end <= start:
+            return None
+        if line_end < end and not (line.keep_last_period and line.timing == ADVANCE):
+            end = line_end
     if end <= start:
         return None
     return Period(start, end, period.full_start, period.full_end)
 
 
+def _real_days(
+    timing: str, parts: list[tuple[date, date]], calendar: ServiceCalendar
+) -> tuple[date, date] | None:
+    """Return the real days of service, None when they are not known yet."""
+    start = calendar.real_start(parts[0][0])
+    end = calendar.real_end(parts[-1][1])
+    if start is None or (end is None and timing == ARREARS):
+        return None
+    # While an extending pause goes on nobody knows the end of a period paid in
+    # advance: the end it would have without the pause stands for it.
+    return start, end or start + (parts[-1][1] - parts[0][0])
+
+
+def _part_details(
+    period: Period, served: Period, parts: list[tuple[date, date]]
+) -> dict[str, object]:
+    """Return why a charge is not for a whole period, in days; empty when it is."""
+    whole = (period.full_end - period.full_start).days
+    charged = sum((end - start).days for start, end in parts)
+    if charged == whole:
+        return {}
+    details: dict[str, object] = {"period_days": whole, "served_days": charged}
+    paused = (served.end - served.start).days - charged
+    if paused > 0:
+        details["paused_days"] = paused
+    return details
+
+
+def _discount(
+    plan: PlanTerms,
+    start: date,
+    coupons: Sequence[CouponTerms],
+    charges: Iterable[ProposedCharge],
+    places: Mapping[str, _Place],
+    calendar: ServiceCalendar,
+) -> Iterator[ProposedCharge]:
+    """Yield what the coupons take off the recurring charges."""
+    by_ref = {charge.ref: charge for charge in charges if charge.ref in places}
+    ordered = sorted(by_ref.values(), key=order_key)
+    left = {charge.ref: charge.amount for charge in ordered}
+    for coupon in coupons:
+        rows = [
+            Discountable(
+                charge.ref,
+                charge.line_id,
+                places[charge.ref].full_start,
+                charge.amount,
+                places[charge.ref].recurrence == plan.recurrence,
+                _coupon_number(plan, start, coupon, places[charge.ref], calendar),
+            )
+            for charge in ordered
+        ]
+        for ref, amount in discounts(coupon, rows, left, plan.rounding).items():
+            yield _coupon_charge(coupon, by_ref[ref], places[ref], amount)
+
+
+def _coupon_number(
+    plan: PlanTerms,
+    start: date,
+    coupon: CouponTerms,
+    place: _Place,
+    calendar: ServiceCalendar,
+) -> int:
+    """Return the number of a period seen from the coupon's first one."""
+    origin = aligned_anchor(plan.anchor, place.recurrence.unit, plan.alignment)
+    granted = calendar.served(coupon.date_start)
+    first = grid_index(origin, place.recurrence, granted)
+    number = grid_index(origin, place.recurrence, place.full_start)
+    opening = grid_index(origin, place.recurrence, calendar.served(start))
+    if first == opening:
+        # The first period begins with the subscription, wherever its grid began.
+        begins = granted <= calendar.served(start)
+    else:
+        begins = (
+            first < opening
+            or granted
+            <= next(periods(origin, place.recurrence, granted, date.max)).full_start
+        )
+    first = max(first if begins else first + 1, opening)
+    return number - first
+
+
+def _coupon_charge(
+    coupon: CouponTerms, charge: ProposedCharge, place: _Place, amount: Decimal
+) -> ProposedCharge:
+    start = place.full_start.isoformat()
+    return ProposedCharge(
+        ref=f"coupon:{coupon.coupon_id}:{charge.line_id}:{start}",
+        kind=CREDIT,
+        line_id=charge.line_id,
+        service_start=charge.service_start,
+        service_end=charge.service_end,
+        quantity=Decimal(1),
+        amount=-amount,
+        price_unit=-amount,
+        timing=charge.timing,
+        description=charge.description,
+        details={
+            "adjusts": RECURRING,
+            "coupon": coupon.coupon_id,
+            "of": str(charge.amount),
+        },
+    )
+
+
 def _charge(
-    line: LineTerms, ref: str, service: tuple[date, date], amount: Decimal
+    line: LineTerms,
+    ref: str,
+    service: tuple[date, date],
+    amount: Decimal,
+    details: Mapping[str, object],
 ) -> ProposedCharge:
     return ProposedCharge(
         ref=ref,
@@ -243,106 +364,5 @@ def _charge(
         price_unit=line.price_unit,
         timing=line.timing,
         description=line.description,
+        details=details,
     )
-
-
-def difference(
-    proposed: Iterable[ProposedCharge],
-    booked: Iterable[BookedCharge],
-    cutoff: date | None = None,
-) -> list[ProposedCharge]:
-    """Return what has to be booked so that the ledger equals the proposal.
-
-    A ref without bookings is new (revision 0). A changed amount or quantity gives an
-    adjustment of the next revision, dated within the original service period: on the
-    days that were added or dropped when one end moved, else on the whole of it. A
-    booked ref that is no longer proposed is reversed in full. A credit never exceeds
-    what is booked under its ref.
-
-    :param proposed: everything due, from :func:`propose` and the usage rating
-    :param booked: every ledger row of the same scope; leave out, on both sides, what
-        is held back (for example usage of a late feed)
-    :param cutoff: the cut-off of the proposal; rows due only later (booked by a run
-        with a later cut-off) are left alone. None: the proposal is complete
-    :return: new charges and adjustments by service start, then ref
-    :raise TermsError: the same ref proposed twice
-    """
-    wanted: dict[str, ProposedCharge] = {}
-    for charge in proposed:
-        if charge.ref in wanted:
-            raise TermsError(f"proposed twice: {charge.ref}")
-        wanted[charge.ref] = charge
-    ledger: dict[str, list[BookedCharge]] = defaultdict(list)
-    for row in booked:
-        ledger[row.ref].append(row)
-    result = [charge for ref, charge in wanted.items() if ref not in ledger]
-    for ref, rows in ledger.items():
-        rows.sort(key=lambda row: row.revision)
-        adjusted = _adjust(wanted.get(ref), rows, cutoff)
-        if adjusted is not None:
-            result.append(adjusted)
-    return sorted(result, key=_order)
-
-
-def _adjust(
-    wanted: ProposedCharge | None, rows: Sequence[BookedCharge], cutoff: date | None
-) -> ProposedCharge | None:
-    """Return the adjustment that brings one ref's rows to the wanted charge."""
-    first = rows[0]
-    if wanted is None and not _was_due(first, cutoff):
-        return None
-    amount_booked = total(row.amount for row in rows)
-    quantity_booked = total(row.quantity for row in rows)
-    amount = wanted.amount if wanted else ZERO
-    quantity = wanted.quantity if wanted else ZERO
-    if amount_booked > 0:
-        amount = max(amount, ZERO)  # never give back more than was charged
-    if (amount, quantity) == (amount_booked, quantity_booked):
-        return None
-    service = _adjusted_days(wanted, first)
-    return ProposedCharge(
-        ref=first.ref,
-        kind=ADJUSTMENT,
-        line_id=wanted.line_id if wanted else first.line_id,
-        service_start=service[0],
-        service_end=service[1],
-        quantity=CONTEXT.subtract(quantity, quantity_booked),
-        amount=CONTEXT.subtract(amount, amount_booked),
-        price_unit=wanted.price_unit if wanted else ZERO,
-        timing=wanted.timing if wanted else first.timing,
-        description=wanted.description if wanted else first.description,
-        revision=rows[-1].revision + 1,
-        details={
-            **(wanted.details if wanted else {}),
-            "adjusts": wanted.kind if wanted else first.kind,
-            "amount_before": str(amount_booked),
-            "amount_after": str(amount),
-        },
-    )
-
-
-def _was_due(row: BookedCharge, cutoff: date | None) -> bool:
-    """Return whether a booked row lies within what a cut-off looks at."""
-    if cutoff is None or row.service_start is None or row.service_end is None:
-        return True
-    timing = ARREARS if row.kind == USAGE else row.timing
-    return is_due(timing, row.service_start, row.service_end, cutoff)
-
-
-def _adjusted_days(
-    wanted: ProposedCharge | None, first: BookedCharge
-) -> tuple[date, date]:
-    """Return the service days an adjustment stands for."""
-    if first.service_start is None or first.service_end is None:
-        if wanted is None:
-            raise TermsError(f"booked without service dates: {first.ref}")
-        return wanted.service_start, wanted.service_end
-    start, end = first.service_start, first.service_end
-    if wanted is None:
-        return start, end
-    moved_start, moved_end = wanted.service_start, wanted.service_end
-    if start == moved_start and end != moved_end:
-        return min(end, moved_end), max(end, moved_end)
-    if end == moved_end and start != moved_start:
-        return min(start, moved_start), max(start, moved_start)
-    return start, end

@@ -9,16 +9,10 @@ from odoo import models
 from odoo.tools.misc import format_date, formatLang
 
 from ..engine.errors import EngineError
+from ..engine.ledger import BookedCharge, ProposedCharge, difference
 from ..engine.money import round_decimals
 from ..engine.period import Recurrence, aligned_anchor, next_grid_date
-from ..engine.proposal import (
-    BookedCharge,
-    LineTerms,
-    PlanTerms,
-    ProposedCharge,
-    difference,
-    propose,
-)
+from ..engine.proposal import LineTerms, PlanTerms, propose
 from ..exceptions import BillingError
 
 QUANTITY_DECIMALS = 6

@@ -7,13 +7,13 @@ from decimal import Decimal
 from odoo import api, fields, models
 from odoo.tools.misc import format_date
 
+from odoo.addons.saas_subscription_ops.engine.ledger import ProposedCharge
 from odoo.addons.saas_subscription_ops.engine.money import round_decimals, round_money
 from odoo.addons.saas_subscription_ops.engine.period import (
     day_start,
     local_day,
     periods,
 )
-from odoo.addons.saas_subscription_ops.engine.proposal import ProposedCharge
 from odoo.addons.saas_subscription_ops.exceptions import BillingError
 
 from ..engine.rating import rate, rounded

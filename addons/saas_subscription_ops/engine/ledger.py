@@ -1,0 +1,200 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""The charge ledger's side: what a charge is, and proposed minus booked.
+
+:func:`difference` compares what is due with what the ledger holds and returns what is
+still to book. Running it again returns nothing.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+
+from .errors import TermsError
+from .money import CONTEXT, ZERO, total
+
+RECURRING = "recurring"
+ONE_TIME = "one_time"
+USAGE = "usage"
+ADJUSTMENT = "adjustment"
+CREDIT = "credit"
+ADVANCE = "advance"
+ARREARS = "arrears"
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedCharge:
+    """A charge that should be in the ledger: signed amount, rounded to the currency.
+
+    ``revision`` 0 is the first booking of a ref, later ones are adjustments. An
+    adjustment has kind ``adjustment``; ``details["adjusts"]`` is the kind it corrects.
+    """
+
+    ref: str
+    kind: str
+    line_id: int | str | None
+    service_start: date
+    service_end: date
+    quantity: Decimal
+    amount: Decimal
+    price_unit: Decimal = ZERO
+    timing: str = ADVANCE
+    description: str = ""
+    revision: int = 0
+    details: Mapping[str, object] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class BookedCharge:
+    """A row of the charge ledger, as far as the subtraction needs it.
+
+    ``kind`` of an adjustment row is the kind it adjusts, or ``adjustment``.
+    """
+
+    ref: str
+    amount: Decimal
+    quantity: Decimal = ZERO
+    revision: int = 0
+    service_start: date | None = None
+    service_end: date | None = None
+    kind: str = RECURRING
+    line_id: int | str | None = None
+    timing: str = ADVANCE
+    description: str = ""
+
+
+def order_key(charge: ProposedCharge) -> tuple[date, str, int]:
+    """Return the sort key of charges: service start, ref, revision."""
+    return charge.service_start, charge.ref, charge.revision
+
+
+def is_due(
+    timing: str, start: date, end: date, cutoff: date, grace_days: int = 0
+) -> bool:
+    """Return whether a service period is to be charged before a cut-off.
+
+    :param timing: ``advance`` or ``arrears``
+    :param start: first day of the service
+    :param end: exclusive end of the service
+    :param cutoff: exclusive end of what is billed
+    :param grace_days: days that arrears wait after their end
+    :return: ``start < cutoff`` in advance, ``end + grace <= cutoff`` in arrears
+    """
+    if timing == ARREARS:
+        return end + timedelta(days=grace_days) <= cutoff
+    return start < cutoff
+
+
+def difference(
+    proposed: Iterable[ProposedCharge],
+    booked: Iterable[BookedCharge],
+    cutoff: date | None = None,
+    grace_days: int = 0,
+) -> list[ProposedCharge]:
+    """Return what has to be booked so that the ledger equals the proposal.
+
+    A ref without bookings is new (revision 0). A changed amount or quantity gives an
+    adjustment of the next revision, dated within the original service period: on the
+    days that were added or dropped when one end moved, else on the whole of it. A
+    booked ref that is no longer proposed is reversed in full. A credit never exceeds
+    what is booked under its ref.
+
+    :param proposed: everything due, from :func:`propose` and the usage rating
+    :param booked: every ledger row of the same scope; leave out, on both sides, what
+        is held back (for example usage of a late feed)
+    :param cutoff: the cut-off of the proposal; rows due only later (booked by a run
+        with a later cut-off) are left alone. None: the proposal is complete
+    :param grace_days: those of the plan
+    :return: new charges and adjustments by service start, then ref
+    :raise TermsError: the same ref proposed twice
+    """
+    wanted: dict[str, ProposedCharge] = {}
+    for charge in proposed:
+        if charge.ref in wanted:
+            raise TermsError(f"proposed twice: {charge.ref}")
+        wanted[charge.ref] = charge
+    ledger: dict[str, list[BookedCharge]] = defaultdict(list)
+    for row in booked:
+        ledger[row.ref].append(row)
+    result = [charge for ref, charge in wanted.items() if ref not in ledger]
+    for ref, rows in ledger.items():
+        rows.sort(key=lambda row: row.revision)
+        adjusted = _adjust(wanted.get(ref), rows, cutoff, grace_days)
+        if adjusted is not None:
+            result.append(adjusted)
+    return sorted(result, key=order_key)
+
+
+def _adjust(
+    wanted: ProposedCharge | None,
+    rows: Sequence[BookedCharge],
+    cutoff: date | None,
+    grace_days: int,
+) -> ProposedCharge | None:
+    """Return the adjustment that brings one ref's rows to the wanted charge."""
+    first = rows[0]
+    if wanted is None and not _was_due(first, cutoff, grace_days):
+        return None
+    amount_booked = total(row.amount for row in rows)
+    quantity_booked = total(row.quantity for row in rows)
+    amount = wanted.amount if wanted else ZERO
+    quantity = wanted.quantity if wanted else ZERO
+    if amount_booked > 0:
+        amount = max(amount, ZERO)  # never give back more than was charged
+    elif amount_booked < 0:
+        amount = min(amount, ZERO)  # nor take back more than was given
+    if (amount, quantity) == (amount_booked, quantity_booked):
+        return None
+    service = _adjusted_days(wanted, first)
+    return ProposedCharge(
+        ref=first.ref,
+        kind=ADJUSTMENT,
+        line_id=wanted.line_id if wanted else first.line_id,
+        service_start=service[0],
+        service_end=service[1],
+        quantity=CONTEXT.subtract(quantity, quantity_booked),
+        amount=CONTEXT.subtract(amount, amount_booked),
+        price_unit=wanted.price_unit if wanted else ZERO,
+        timing=wanted.timing if wanted else first.timing,
+        description=wanted.description if wanted else first.description,
+        revision=rows[-1].revision + 1,
+        details={
+            **(wanted.details if wanted else {}),
+            "adjusts": _base_kind(wanted.kind if wanted else first.kind),
+            "amount_before": str(amount_booked),
+            "amount_after": str(amount),
+        },
+    )
+
+
+def _base_kind(kind: str) -> str:
+    """Return what a kind is a correction of: coupons reduce recurring charges."""
+    return RECURRING if kind == CREDIT else kind
+
+
+def _was_due(row: BookedCharge, cutoff: date | None, grace_days: int) -> bool:
+    """Return whether a booked row lies within what a cut-off looks at."""
+    if cutoff is None or row.service_start is None or row.service_end is None:
+        return True
+    timing = ARREARS if row.kind == USAGE else row.timing
+    return is_due(timing, row.service_start, row.service_end, cutoff, grace_days)
+
+
+def _adjusted_days(
+    wanted: ProposedCharge | None, first: BookedCharge
+) -> tuple[date, date]:
+    """Return the service days an adjustment stands for."""
+    if first.service_start is None or first.service_end is None:
+        if wanted is None:
+            raise TermsError(f"booked without service dates: {first.ref}")
+        return wanted.service_start, wanted.service_end
+    start, end = first.service_start, first.service_end
+    if wanted is None:
+        return start, end
+    moved_start, moved_end = wanted.service_start, wanted.service_end
+    if start == moved_start and end != moved_end:
+        return min(end, moved_end), max(end, moved_end)
+    if end == moved_end and start != moved_start:
+        return min(start, moved_start), max(start, moved_start)
+    return start, end
