@@ -27,6 +27,8 @@
         "data/ir_cron_data.xml",
         "data/queue_job_data.xml",
         "views/saas_plan_views.xml",
+        "views/saas_coupon_views.xml",
+        "views/saas_subscription_coupon_views.xml",
         "views/saas_subscription_views.xml",
         "views/saas_charge_views.xml",
         "views/saas_billing_run_views.xml",

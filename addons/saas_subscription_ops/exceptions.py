@@ -16,6 +16,10 @@ class QuoteError(SubscriptionError):
     """The quotation can't become a valid subscription."""
 
 
+class CouponError(SubscriptionError):
+    """The coupon can't be granted, or no longer be changed."""
+
+
 class OnboardingError(SubscriptionError):
     """The onboarding project can't be made from its template."""
 

@@ -2,6 +2,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
+from .saas_plan import RECURRENCE_UNITS
+
 CHARGE_KINDS = [
     ("recurring", "Recurring"),
     ("one_time", "One-time"),
@@ -35,6 +37,27 @@ class ProductTemplate(models.Model):
         help="Selling this product creates a project from this template.",
     )
 
+    saas_timing = fields.Selection(
+        [("advance", "In advance"), ("arrears", "In arrears")],
+        string="Charged",
+        help="When the product is charged. Empty: as the plan says.",
+    )
+    saas_recurrence_unit = fields.Selection(
+        RECURRENCE_UNITS,
+        string="Billing Period",
+        help="A period of the product's own, for example a yearly fee within a monthly "
+        "plan. Empty: as the plan says.",
+    )
+    saas_recurrence_count = fields.Integer(
+        string="Bills Every",
+        help="Number of units of the product's own billing period.",
+    )
+
+    _saas_recurrence_count_positive = models.Constraint(
+        "CHECK (saas_recurrence_unit IS NULL OR saas_recurrence_count > 0)",
+        "A billing period lasts at least one unit: set 'Bills Every' to 1 or more.",
+    )
+
     @api.depends("saas_plan_id")
     def _compute_saas_charge_kind(self):
         for template in self:
@@ -60,3 +83,39 @@ class ProductTemplate(models.Model):
                         product=template.display_name,
                     )
                 )
+
+    @api.constrains("saas_charge_kind", "saas_timing", "saas_recurrence_unit")
+    def _check_saas_terms(self):
+        for template in self:
+            kind = template.saas_charge_kind
+            if kind == "usage" and template.saas_timing == "advance":
+                raise ValidationError(
+                    self.env._(
+                        "%(product)s is usage, which is charged after it happened: "
+                        "leave the timing empty or set it to In arrears.",
+                        product=template.display_name,
+                    )
+                )
+            if template.saas_recurrence_unit and kind != "recurring":
+                raise ValidationError(
+                    self.env._(
+                        "%(product)s has a billing period of its own, which only a "
+                        "recurring product can have: clear the period or set the "
+                        "subscription charge to Recurring.",
+                        product=template.display_name,
+                    )
+                )
+
+    @api.onchange("saas_recurrence_unit")
+    def _onchange_saas_recurrence_unit(self):
+        if not self.saas_recurrence_unit:
+            self.saas_recurrence_count = 0
+        elif self.saas_recurrence_count < 1:
+            self.saas_recurrence_count = 1
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        for vals in vals_list:
+            if vals.get("saas_recurrence_unit"):
+                vals.setdefault("saas_recurrence_count", 1)
+        return super().create(vals_list)

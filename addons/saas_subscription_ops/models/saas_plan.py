@@ -18,6 +18,11 @@ MONTHS_PER_UNIT = {
     "quarter": Fraction(3),
     "year": Fraction(12),
 }
+PORTAL_MODES = [
+    ("none", "Not offered"),
+    ("request", "Asks for it, we decide"),
+    ("direct", "Does it at once"),
+]
 
 
 class SaasPlan(models.Model):
@@ -118,6 +123,69 @@ class SaasPlan(models.Model):
         help="One invoice per bill-to address: subscriptions of the same run with the "
         "same bill-to address, currency and company share an invoice.",
     )
+    min_term_months = fields.Integer(
+        string="Minimum Term (months)",
+        default=0,
+        tracking=True,
+        help="A cancellation takes effect after this time at the earliest. 0: none.",
+    )
+    grace_days = fields.Integer(
+        string="Grace (days)",
+        default=0,
+        tracking=True,
+        help="Days after the end of a period before charges in arrears are final, so "
+        "that late usage still gets on the same invoice.",
+    )
+    pause_allowed = fields.Boolean(default=True, tracking=True)
+    pause_max_days = fields.Integer(
+        string="Longest Pause (days)", default=0, help="0: without limit."
+    )
+    pause_mode = fields.Selection(
+        [
+            ("credit", "Credit the paused days"),
+            ("extend", "Extend the period and the term"),
+        ],
+        default="credit",
+        required=True,
+        tracking=True,
+        help="What a pause does unless chosen otherwise. Extending moves the later "
+        "periods, which calendar aligned plans can't do.",
+    )
+    cancel_credit = fields.Boolean(
+        string="Credit on Immediate Cancellation",
+        default=True,
+        tracking=True,
+        help="A subscription cancelled at once gets back what was charged in advance "
+        "for the days not served.",
+    )
+    portal_change = fields.Selection(
+        PORTAL_MODES,
+        string="Changes by the Customer",
+        default="request",
+        required=True,
+        tracking=True,
+        help="What the customer may do with quantities on the portal.",
+    )
+    portal_cancel = fields.Selection(
+        PORTAL_MODES,
+        string="Cancellation by the Customer",
+        default="request",
+        required=True,
+        tracking=True,
+        help="What the customer may do about cancelling on the portal.",
+    )
+    approval_credit_limit = fields.Monetary(
+        string="Approval from a Credit of",
+        currency_field="company_currency_id",
+        default=0.0,
+        tracking=True,
+        help="Changes that credit more than this need the approval of somebody else. "
+        "In company currency; 0: never.",
+    )
+    company_currency_id = fields.Many2one(
+        "res.currency", compute="_compute_company_currency_id"
+    )
+    ramp_ids = fields.One2many("saas.plan.ramp", "plan_id", copy=True)
     onboarding_template_id = fields.Many2one(
         "project.project",
         domain="[('is_template', '=', True)]",
@@ -146,6 +214,29 @@ class SaasPlan(models.Model):
         "CHECK (term_months >= 0 AND notice_days >= 0 AND trial_days >= 0)",
         "Term, notice and trial can't be negative.",
     )
+    _min_term_not_negative = models.Constraint(
+        "CHECK (min_term_months >= 0)",
+        "The minimum term can't be negative. 0: there is none.",
+    )
+    _grace_not_negative = models.Constraint(
+        "CHECK (grace_days >= 0)",
+        "The grace can't be negative. 0: charges are final at once.",
+    )
+    _pause_max_not_negative = models.Constraint(
+        "CHECK (pause_max_days >= 0)",
+        "The longest pause can't be negative. 0: without limit.",
+    )
+    _approval_limit_not_negative = models.Constraint(
+        "CHECK (approval_credit_limit >= 0)",
+        "The credit that needs approval can't be negative. 0: none does.",
+    )
+
+    @api.depends("company_id")
+    @api.depends_context("company")
+    def _compute_company_currency_id(self):
+        for plan in self:
+            company = plan.company_id or self.env.company
+            plan.company_currency_id = company.currency_id
 
     @api.depends("subscription_ids")
     def _compute_subscription_count(self):
@@ -172,6 +263,52 @@ class SaasPlan(models.Model):
                     )
                 )
 
+    @api.constrains("term_months", "min_term_months")
+    def _check_min_term_within_term(self):
+        for plan in self:
+            if plan.term_months and plan.min_term_months > plan.term_months:
+                raise ValidationError(
+                    self.env._(
+                        "Plan %(plan)s: a minimum term of %(minimum)s months is longer "
+                        "than its term of %(months)s months. Shorten the minimum term "
+                        "or lengthen the term.",
+                        plan=plan.name,
+                        minimum=plan.min_term_months,
+                        months=plan.term_months,
+                    )
+                )
+
+    @api.constrains("alignment", "pause_mode", "pause_allowed")
+    def _check_pause_mode(self):
+        for plan in self:
+            extends = plan.pause_allowed and plan.pause_mode == "extend"
+            if extends and plan.alignment == "calendar":
+                raise ValidationError(
+                    self.env._(
+                        "Plan %(plan)s follows the calendar, so a pause can't extend "
+                        "its periods. Let pauses credit the paused days, or align the "
+                        "periods to the start.",
+                        plan=plan.name,
+                    )
+                )
+
+    @api.constrains("ramp_ids", "term_months")
+    def _check_ramp_within_term(self):
+        for plan in self:
+            term = plan.term_months
+            late = [step for step in plan.ramp_ids if step.from_month >= term > 0]
+            if late:
+                raise ValidationError(
+                    self.env._(
+                        "Plan %(plan)s: the ramp step from month %(month)s lies beyond "
+                        "the term of %(months)s months. Remove it or lengthen the "
+                        "term.",
+                        plan=plan.name,
+                        month=late[0].from_month,
+                        months=plan.term_months,
+                    )
+                )
+
     def action_view_subscriptions(self) -> dict:
         """Open the subscriptions of this plan.
 
@@ -188,19 +325,8 @@ class SaasPlan(models.Model):
     def _get_recurrence_label(self) -> str:
         """Return the billing period in words, for example ``every 3 months``."""
         self.ensure_one()
-        if self.recurrence_count == 1:
-            return {
-                "day": self.env._("per day"),
-                "week": self.env._("per week"),
-                "month": self.env._("per month"),
-                "quarter": self.env._("per quarter"),
-                "year": self.env._("per year"),
-            }[self.recurrence_unit]
-        units = dict(self._fields["recurrence_unit"]._description_selection(self.env))
-        return self.env._(
-            "every %(count)s %(unit)s",
-            count=self.recurrence_count,
-            unit=units[self.recurrence_unit].lower(),
+        return describe_recurrence(
+            self.env, self.recurrence_unit, self.recurrence_count
         )
 
     def _get_months_per_period(self) -> Fraction:
@@ -211,3 +337,24 @@ class SaasPlan(models.Model):
         """
         self.ensure_one()
         return MONTHS_PER_UNIT[self.recurrence_unit] * self.recurrence_count
+
+
+def describe_recurrence(env, unit: str, count: int) -> str:
+    """Return a billing period in words, for example ``every 3 months``.
+
+    :param env: environment, for the language
+    :param str unit: one of ``RECURRENCE_UNITS``
+    :param int count: number of units, 1 or more
+    :return: text to put after an amount
+    """
+    if count == 1:
+        return {
+            "day": env._("per day"),
+            "week": env._("per week"),
+            "month": env._("per month"),
+            "quarter": env._("per quarter"),
+            "year": env._("per year"),
+        }[unit]
+    field = env["saas.plan"]._fields["recurrence_unit"]
+    units = dict(field._description_selection(env))
+    return env._("every %(count)s %(unit)s", count=count, unit=units[unit].lower())
