@@ -6,6 +6,8 @@ from . import saas_plan_ramp
 from . import product_template
 from . import saas_coupon
 from . import saas_subscription
+from . import saas_subscription_lifecycle
+from . import saas_subscription_kpi
 from . import saas_subscription_billing
 from . import saas_subscription_line
 from . import saas_subscription_coupon

@@ -1,9 +1,7 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 import logging
-from datetime import date
 
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
 from odoo.tools import SQL
 
 from ..exceptions import LedgerError, SubscriptionError, TransitionError
@@ -19,7 +17,6 @@ STATES = [
     ("expired", "Expired"),
 ]
 LIVE_STATES = ("trial", "active", "paused")
-BATCH_SIZE = 500
 
 
 class SaasSubscription(models.Model):
@@ -366,24 +363,6 @@ class SaasSubscription(models.Model):
     # ------------------------------------------------------------------
     # Actions
     # ------------------------------------------------------------------
-    def action_activate(self) -> bool:
-        """Start the subscription: trial when the plan grants one, else active.
-
-        :return: True
-        :raise SubscriptionError: a draft without recurring or usage lines
-        :raise TransitionError: not a draft
-        """
-        self.check_access("write")
-        for subscription in self:
-            subscription._check_can_activate()
-            trial = bool(subscription.trial_end) and (
-                subscription.trial_end > subscription.date_start
-            )
-            target = "trial" if trial else "active"
-            if subscription._set_state({"draft"}, target, self.env._("Activated")):
-                subscription._on_activated()
-        return True
-
     def action_view_order(self) -> dict:
         """Open the sales order.
 
@@ -442,257 +421,8 @@ class SaasSubscription(models.Model):
         }
 
     # ------------------------------------------------------------------
-    # Life cycle
-    # ------------------------------------------------------------------
-    def _set_state(self, allowed: set, target: str, reason: str) -> bool:
-        """Move the subscription to another state; the only place that does.
-
-        :param set allowed: states the step may start from
-        :param str target: state to reach
-        :param str reason: one sentence for the timeline
-        :return: False when the subscription is there already (a repeat is no error)
-        :raise TransitionError: the present state is not in ``allowed``
-        """
-        self.ensure_one()
-        if self.state == target:
-            _logger.info("%s is %s already, nothing to do", self.name, target)
-            return False
-        labels = dict(self._fields["state"]._description_selection(self.env))
-        if self.state not in allowed:
-            raise TransitionError(
-                self.env._(
-                    "%(name)s is %(state)s and can't become %(target)s. Possible "
-                    "from: %(allowed)s.",
-                    name=self.name,
-                    state=labels[self.state],
-                    target=labels[target],
-                    allowed=", ".join(labels[state] for state in sorted(allowed)),
-                )
-            )
-        # sudo: the funnel is the one writer of the state, access was checked above it
-        self.sudo().write({"state": target})
-        self._message_log(body=reason)
-        return True
-
-    def _check_can_activate(self):
-        self.ensure_one()
-        if not self.line_ids:
-            raise SubscriptionError(
-                self.env._(
-                    "%(name)s has no lines: add what the customer pays for, then "
-                    "activate it.",
-                    name=self.name,
-                )
-            )
-
-    def _on_activated(self):
-        """React to the activation; the hook other modules extend."""
-        self.ensure_one()
-        # A start in the future counts from its first day.
-        self.terms_date = max(self.date_start, fields.Date.context_today(self))
-        tier = self.plan_id.support_tier_id
-        account = self._saas_account()
-        if tier and account.saas_support_tier_id != tier:
-            # sudo: whoever sells the plan need not be allowed to edit accounts
-            account.sudo().saas_support_tier_id = tier
-        self._saas_emit(
-            "subscription.activated",
-            {
-                "number": self.name,
-                "state": self.state,
-                "date_start": str(self.date_start),
-                "mrr": str(self.mrr),
-                "currency": self.currency_id.name,
-            },
-        )
-
-    def _saas_account(self):
-        return self.commercial_partner_id
-
-    @api.model
-    def _cron_process_lifecycle(self):
-        """End trials, renew or expire terms and refresh MRR, in small batches."""
-        self._process_lifecycle(fields.Date.context_today(self), commit=True)
-
-    @api.model
-    def _process_lifecycle(self, day: date, commit=False):
-        """Bring every subscription to its state on a day.
-
-        :param date day: the day to reach; nothing reads the clock below this point
-        :param bool commit: report progress to the scheduler and commit per batch
-        """
-        due = self.search(self._get_lifecycle_domain(day), order="id")
-        cron = self.env["ir.cron"]
-        if commit:
-            cron._commit_progress(remaining=len(due))
-        for start in range(0, len(due), BATCH_SIZE):
-            for subscription in due[start : start + BATCH_SIZE].try_lock_for_update():
-                subscription._advance_to(day)
-                if commit and not cron._commit_progress(1):
-                    return
-
-    @api.model
-    def _get_lifecycle_domain(self, day: date) -> list:
-        """Return the domain of subscriptions with something to do on a day."""
-        boundary = self.env["saas.subscription.line"]._search(
-            [("next_boundary", "<=", day)]
-        )
-        return [
-            ("state", "in", LIVE_STATES),
-            "|",
-            "|",
-            "|",
-            "&",
-            ("state", "=", "trial"),
-            ("trial_end", "<=", day),
-            ("date_end", "<=", day),
-            ("term_end", "<=", day),
-            ("line_ids", "in", boundary),
-        ]
-
-    def _advance_to(self, day: date):
-        """Run the due life-cycle steps of one subscription; failures are queued."""
-        self.ensure_one()
-        try:
-            with self.env.cr.savepoint():
-                self._do_advance_to(day)
-        except (SubscriptionError, ValidationError) as error:
-            self._saas_raise(
-                "subscription.lifecycle_failed",
-                str(error),
-                queue="sales_ops",
-                severity="high",
-                retry_method="saas_retry_lifecycle",
-            )
-
-    def saas_retry_lifecycle(self):
-        """Run the due life-cycle steps again, from the exception queue.
-
-        :raise SubscriptionError: still failing
-        """
-        self.check_access("write")
-        for subscription in self:
-            subscription._do_advance_to(fields.Date.context_today(self))
-
-    def _do_advance_to(self, day: date):
-        if self.state == "trial" and self.trial_end and self.trial_end <= day:
-            self._set_state({"trial"}, "active", self.env._("Trial ended"))
-            self._saas_emit("subscription.trial_ended", {"on": str(self.trial_end)})
-        if self.date_end and self.date_end <= day:
-            self._expire()
-            return
-        while self.term_end and self.term_end <= day and self.plan_id.term_months:
-            self._renew_term()
-        self.terms_date = max(self.date_start, day)
-
-    def _renew_term(self):
-        old_end = self.term_end
-        self.term_end = fields.Date.add(old_end, months=self.plan_id.term_months)
-        self._saas_emit(
-            "subscription.renewed", {"from": str(old_end), "to": str(self.term_end)}
-        )
-
-    def _expire(self):
-        if self._set_state(set(LIVE_STATES), "expired", self.env._("Term ended")):
-            self.terms_date = self.date_end
-            self._saas_emit("subscription.expired", {"on": str(self.date_end)})
-
-    # ------------------------------------------------------------------
-    # Figures
-    # ------------------------------------------------------------------
-    def _get_mrr_on(self, day: date) -> float:
-        """Return the monthly recurring revenue of the lines in force on a day.
-
-        :param date day: calendar date in the subscription's time zone
-        :return: untaxed amount per month, rounded once to the subscription currency
-        """
-        self.ensure_one()
-        months = self.plan_id._get_months_per_period()
-        lines = self.line_ids.filtered(
-            lambda line: line.kind == "recurring" and line._is_in_force(day)
-        )
-        total = sum(line._get_untaxed_price() for line in lines)
-        return self.currency_id.round(total * months.denominator / months.numerator)
-
-    @api.model
-    def _get_running_domain(self, day: date) -> list:
-        """Return the domain of subscriptions that ran on a day.
-
-        Nothing but dates is asked, so the answer for a past day does not move when
-        the subscription changes later.
-        """
-        return [
-            ("state", "!=", "draft"),
-            ("date_start", "<=", str(day)),
-            "|",
-            ("date_end", "=", False),
-            ("date_end", ">", str(day)),
-        ]
-
-    @api.model
-    def _saas_kpi_mrr(self, kpi, company, date_start, date_end) -> list:
-        """Compute MRR at the end of a period, in company currency.
-
-        :param kpi: ``saas.kpi`` record
-        :param company: ``res.company``
-        :param date date_start: first day of the period
-        :param date date_end: first day after the period
-        :return: one row, see ``saas_core``; rate of the period's last day
-        """
-        day = fields.Date.subtract(date_end, days=1)
-        domain = [
-            ("company_id", "=", company.id),
-            *self._get_running_domain(day),
-        ]
-        subscriptions = self.search(domain)
-        per_currency = {}
-        for subscription in subscriptions:
-            per_currency.setdefault(subscription.currency_id, []).append(
-                subscription._get_mrr_on(day)
-            )
-        value = sum(
-            currency._convert(sum(amounts), company.currency_id, company, day)
-            for currency, amounts in per_currency.items()
-        )
-        return [self._prepare_kpi_row(value, domain, day, company.currency_id)]
-
-    @api.model
-    def _saas_kpi_active_subscriptions(
-        self, kpi, company, date_start, date_end
-    ) -> list:
-        """Count the subscriptions running at the end of a period.
-
-        :param kpi: ``saas.kpi`` record
-        :param company: ``res.company``
-        :param date date_start: first day of the period
-        :param date date_end: first day after the period
-        :return: one row, see ``saas_core``
-        """
-        day = fields.Date.subtract(date_end, days=1)
-        domain = [("company_id", "=", company.id), *self._get_running_domain(day)]
-        return [self._prepare_kpi_row(self.search_count(domain), domain, day)]
-
-    # ------------------------------------------------------------------
     # Tools
     # ------------------------------------------------------------------
-    @api.model
-    def _prepare_kpi_row(self, value, domain, day: date, currency=None) -> dict:
-        """Prepare one row for the KPI store.
-
-        :param value: figure
-        :param list domain: records the figure is made of
-        :param date day: day it was computed for
-        :param currency: ``res.currency`` of money
-        """
-        return {
-            "value": value,
-            "currency_id": currency.id if currency else False,
-            "dimension": "",
-            "res_model": self._name,
-            "domain": domain,
-            "inputs": {"on": str(day)},
-        }
-
     def _saas_lock(self):
         """Take the row locks of the subscriptions until the transaction ends.
 
