@@ -6,6 +6,7 @@ database or a file, so the same inputs give the same cents at any time.
 """
 
 from . import (
+    contract_value,
     coupon,
     errors,
     ledger,
@@ -19,6 +20,7 @@ from . import (
 )
 
 __all__ = [
+    "contract_value",
     "coupon",
     "errors",
     "ledger",
