@@ -133,20 +133,27 @@ def _adjust(
     grace_days: int,
 ) -> ProposedCharge | None:
     """Return the adjustment that brings one ref's rows to the wanted charge."""
-    first = rows[0]
+    first = _opening(rows)
     if wanted is None and not _was_due(first, cutoff, grace_days):
         return None
     amount_booked = total(row.amount for row in rows)
     quantity_booked = total(row.quantity for row in rows)
     amount = wanted.amount if wanted else ZERO
     quantity = wanted.quantity if wanted else ZERO
-    if amount_booked > 0:
+    # The sign of the first booking counts, not that of the balance: a ref that was
+    # credited down to zero stays there however often it is billed.
+    sign = next((row.amount for row in rows if row.amount), ZERO)
+    if sign > 0:
         amount = max(amount, ZERO)  # never give back more than was charged
-    elif amount_booked < 0:
+    elif sign < 0:
         amount = min(amount, ZERO)  # nor take back more than was given
     if (amount, quantity) == (amount_booked, quantity_booked):
         return None
-    service = _adjusted_days(wanted, first)
+    if wanted and not (amount_booked or quantity_booked):
+        # reversed in full before, for example by a pause: charged anew where it is now
+        service = wanted.service_start, wanted.service_end
+    else:
+        service = _adjusted_days(wanted, first)
     return ProposedCharge(
         ref=first.ref,
         kind=ADJUSTMENT,
@@ -166,6 +173,17 @@ def _adjust(
             "amount_after": str(amount),
         },
     )
+
+
+def _opening(rows: Sequence[BookedCharge]) -> BookedCharge:
+    """Return the row a ref's present life began with: the one after its last zero."""
+    opening, amount, quantity = rows[0], ZERO, ZERO
+    for row in rows:
+        if not (amount or quantity):
+            opening = row
+        amount = CONTEXT.add(amount, row.amount)
+        quantity = CONTEXT.add(quantity, row.quantity)
+    return opening
 
 
 def _base_kind(kind: str) -> str:

@@ -145,27 +145,34 @@ def propose(
     start = plan.start or min((line.date_start for line in lines), default=None)
     calendar = ServiceCalendar(plan.pauses)
     charges: list[ProposedCharge] = []
-    places: dict[str, _Place] = {}
+    candidates: list[_Candidate] = []
     for line in lines:
         if not line.has_days or start is None:
             continue
         if line.kind == ONE_TIME:
             charges.extend(_one_time(plan, line, cutoff))
-            continue
-        for charge, place in _recurring(plan, line, start, cutoff, calendar):
-            charges.append(charge)
-            places[charge.ref] = place
-    if coupons:
-        charges.extend(_discount(plan, start, coupons, charges, places, calendar))
+        else:
+            candidates.extend(_recurring(plan, line, start, cutoff, calendar))
+    charges.extend(one.charge for one in candidates if one.charge is not None)
+    if coupons and start is not None:
+        charges.extend(_discount(plan, start, coupons, candidates, calendar))
     return sorted(charges, key=order_key)
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a recurring charge lies in its line's calendar of served days."""
+class _Candidate:
+    """A recurring price of one line and plan period.
 
+    ``recurrence`` and ``full_start`` say where it lies in the line's calendar of served
+    days; ``charge`` is None while it is not due.
+    """
+
+    ref: str
+    line_id: int | str
     recurrence: Recurrence
     full_start: date
+    amount: Decimal
+    charge: ProposedCharge | None
 
 
 def _one_time(
@@ -185,8 +192,12 @@ def _recurring(
     start: date,
     cutoff: date,
     calendar: ServiceCalendar,
-) -> Iterator[tuple[ProposedCharge, _Place]]:
-    """Yield one charge per plan period the line is effective in."""
+) -> Iterator[_Candidate]:
+    """Yield one price per plan period the line is effective in.
+
+    All of the plan periods that begin before the cut-off are priced, due or not: an
+    amount coupon is shared out over a whole period, whatever the cut-off.
+    """
     recurrence = line.recurrence or plan.recurrence
     until = cutoff if line.date_end is None else min(cutoff, line.date_end)
     first = calendar.served(min(start, line.date_start))
@@ -201,8 +212,6 @@ def _recurring(
         if not parts:
             continue
         days = _real_days(line.timing, parts, calendar)
-        if days is None or not is_due(line.timing, *days, cutoff, plan.grace_days):
-            continue
         if plan.proration == "none":
             # a short first period costs the whole, a line added later waits
             if served.start > period.start:
@@ -219,9 +228,13 @@ def _recurring(
             for part in parts
         )
         ref = f"{RECURRING}:{line.line_id}:{period.full_start.isoformat()}"
-        details = _part_details(period, served, parts)
-        charge = _charge(line, ref, days, amount, details)
-        yield charge, _Place(recurrence, period.full_start)
+        charge = None
+        if days is not None and is_due(line.timing, *days, cutoff, plan.grace_days):
+            details = _part_details(period, served, parts)
+            charge = _charge(line, ref, days, amount, details)
+        yield _Candidate(
+            ref, line.line_id, recurrence, period.full_start, amount, charge
+        )
 
 
 def _served(
@@ -273,35 +286,35 @@ def _discount(
     plan: PlanTerms,
     start: date,
     coupons: Sequence[CouponTerms],
-    charges: Iterable[ProposedCharge],
-    places: Mapping[str, _Place],
+    candidates: Iterable[_Candidate],
     calendar: ServiceCalendar,
 ) -> Iterator[ProposedCharge]:
-    """Yield what the coupons take off the recurring charges."""
-    by_ref = {charge.ref: charge for charge in charges if charge.ref in places}
-    ordered = sorted(by_ref.values(), key=order_key)
-    left = {charge.ref: charge.amount for charge in ordered}
+    """Yield what the coupons take off the recurring charges that are due."""
+    by_ref = {one.ref: one for one in sorted(candidates, key=lambda one: one.ref)}
+    left = {ref: one.amount for ref, one in by_ref.items()}
     for coupon in coupons:
         rows = [
             Discountable(
-                charge.ref,
-                charge.line_id,
-                places[charge.ref].full_start,
-                charge.amount,
-                places[charge.ref].recurrence == plan.recurrence,
-                _coupon_number(plan, start, coupon, places[charge.ref], calendar),
+                ref,
+                one.line_id,
+                one.full_start,
+                one.amount,
+                one.recurrence == plan.recurrence,
+                _coupon_number(plan, start, coupon, one, calendar),
             )
-            for charge in ordered
+            for ref, one in by_ref.items()
         ]
         for ref, amount in discounts(coupon, rows, left, plan.rounding).items():
-            yield _coupon_charge(coupon, by_ref[ref], places[ref], amount)
+            charge = by_ref[ref].charge
+            if charge is not None:
+                yield _coupon_charge(coupon, charge, by_ref[ref].full_start, amount)
 
 
 def _coupon_number(
     plan: PlanTerms,
     start: date,
     coupon: CouponTerms,
-    place: _Place,
+    place: _Candidate,
     calendar: ServiceCalendar,
 ) -> int:
     """Return the number of a period seen from the coupon's first one."""
@@ -324,9 +337,9 @@ def _coupon_number(
 
 
 def _coupon_charge(
-    coupon: CouponTerms, charge: ProposedCharge, place: _Place, amount: Decimal
+    coupon: CouponTerms, charge: ProposedCharge, full_start: date, amount: Decimal
 ) -> ProposedCharge:
-    start = place.full_start.isoformat()
+    start = full_start.isoformat()
     return ProposedCharge(
         ref=f"coupon:{coupon.coupon_id}:{charge.line_id}:{start}",
         kind=CREDIT,

@@ -85,17 +85,21 @@ def fold(
     :param bases: one per chain
     :param changes: in any order; those of one chain and day by ``sequence``
     :return: ascending, gapless segments per chain; none for a chain without days
-    :raise TimelineError: a change of an unknown chain, before its start, or to a
-        negative quantity
+    :raise TimelineError: the same chain twice; a change of an unknown chain, before
+        its start, or to a negative quantity
     """
     by_root = defaultdict(list)
     for change in changes:
         by_root[change.root].append(change)
-    bases = {base.root: base for base in bases}
-    unknown = by_root.keys() - bases.keys()
+    chains: dict[int | str, Base] = {}
+    for base in bases:
+        if base.root in chains:
+            raise TimelineError(f"the line {base.root} occurs twice")
+        chains[base.root] = base
+    unknown = by_root.keys() - chains.keys()
     if unknown:
         raise TimelineError(f"changes of unknown lines: {sorted(map(str, unknown))}")
-    return {root: _fold_chain(base, by_root[root]) for root, base in bases.items()}
+    return {root: _fold_chain(base, by_root[root]) for root, base in chains.items()}
 
 
 def _fold_chain(base: Base, changes: list[Change]) -> list[Segment]:
