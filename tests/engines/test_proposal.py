@@ -2,7 +2,6 @@
 """Billing is proposed minus booked: complete, repeatable, never too much back."""
 
 import random
-from collections import defaultdict
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -12,55 +11,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from . import strategies as draw
+from .books import bill, book, by_ref, total
 
 proposal, engine_ledger = draw.ops.proposal, draw.ops.ledger
 period = draw.ops.period
-money = draw.ops.money
 LineTerms, PlanTerms = proposal.LineTerms, proposal.PlanTerms
 START = date(2026, 1, 1)
-
-
-def book(ledger, charges):
-    """Write charges to a ledger, as the billing code does."""
-    for charge in charges:
-        kind = charge.details.get("adjusts", charge.kind)
-        ledger.append(
-            engine_ledger.BookedCharge(
-                charge.ref,
-                charge.amount,
-                charge.quantity,
-                charge.revision,
-                charge.service_start,
-                charge.service_end,
-                kind,
-                charge.line_id,
-                charge.timing,
-            )
-        )
-    keys = [(row.ref, row.revision) for row in ledger]
-    assert len(keys) == len(set(keys)), "the database would refuse this"
-
-
-def bill(ledger, plan, lines, cutoff):
-    """Run the billing once and return what was booked."""
-    charges = engine_ledger.difference(
-        proposal.propose(plan, lines, cutoff), ledger, cutoff
-    )
-    book(ledger, charges)
-    return charges
-
-
-def by_ref(ledger):
-    """Return the booked amount per ref."""
-    totals = defaultdict(Decimal)
-    for row in ledger:
-        totals[row.ref] += row.amount
-    return {ref: amount for ref, amount in totals.items() if amount}
-
-
-def total(rows):
-    """Return the sum of the amounts."""
-    return sum((row.amount for row in rows), Decimal(0))
 
 
 plans = st.builds(

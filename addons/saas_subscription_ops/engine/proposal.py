@@ -80,7 +80,8 @@ class LineTerms:
     ``price_unit`` is the price of one unit for one whole period, ``discount`` a
     percentage. A line without days (``date_end <= date_start``) is never charged.
     ``recurrence``: the line's own one, None: that of the plan. ``keep_last_period``:
-    a line in advance that ends within a period is charged for all of it.
+    a line in advance that ends within a period is charged for all of it, unless it
+    ends while it is paused.
 
     :raise TermsError: unknown kind or timing, negative quantity, discount outside
         0 to 100
@@ -247,11 +248,23 @@ def _served(
         line_end = calendar.served(line.date_end)
         if line_end <= period.start or line_end <= start:
             return None
-        if line_end < end and not (line.keep_last_period and line.timing == ADVANCE):
+        if line_end < end and not _keeps_rest(line, start, line_end, calendar):
             end = line_end
     if end <= start:
         return None
     return Period(start, end, period.full_start, period.full_end)
+
+
+def _keeps_rest(
+    line: LineTerms, start: date, line_end: date, calendar: ServiceCalendar
+) -> bool:
+    """Return whether a line stays charged from its end to the end of its period."""
+    if not line.keep_last_period or line.timing != ADVANCE:
+        return False
+    # A line that ends while it is paused was credited for the rest: ending it must not
+    # charge that again.
+    parts = calendar.charged_parts(start, line_end)
+    return bool(parts) and parts[-1][1] == line_end
 
 
 def _real_days(
