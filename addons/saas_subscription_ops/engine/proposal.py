@@ -313,7 +313,9 @@ def _discount(
                 one.full_start,
                 one.amount,
                 one.recurrence == plan.recurrence,
-                _coupon_number(plan, start, coupon, one, calendar),
+                _coupon_number(
+                    plan, start, coupon, one.recurrence, one.full_start, calendar
+                ),
             )
             for ref, one in by_ref.items()
         ]
@@ -323,19 +325,42 @@ def _discount(
                 yield _coupon_charge(coupon, charge, by_ref[ref].full_start, amount)
 
 
+def coupon_applies(
+    plan: PlanTerms, coupon: CouponTerms, recurrence: Recurrence | None, day: date
+) -> bool:
+    """Return whether a coupon reduces the period that contains a day.
+
+    :param plan: calendar terms with a ``start``
+    :param coupon: terms
+    :param recurrence: of the line, None: the plan's
+    :param day: real date
+    """
+    calendar = ServiceCalendar(plan.pauses)
+    recurrence = recurrence or plan.recurrence
+    start = plan.start or plan.anchor
+    period = next(
+        periods(plan.anchor, recurrence, calendar.served(day), date.max, plan.alignment)
+    )
+    number = _coupon_number(
+        plan, start, coupon, recurrence, period.full_start, calendar
+    )
+    return coupon.counts_in(number)
+
+
 def _coupon_number(
     plan: PlanTerms,
     start: date,
     coupon: CouponTerms,
-    place: _Candidate,
+    recurrence: Recurrence,
+    full_start: date,
     calendar: ServiceCalendar,
 ) -> int:
     """Return the number of a period seen from the coupon's first one."""
-    origin = aligned_anchor(plan.anchor, place.recurrence.unit, plan.alignment)
+    origin = aligned_anchor(plan.anchor, recurrence.unit, plan.alignment)
     granted = calendar.served(coupon.date_start)
-    first = grid_index(origin, place.recurrence, granted)
-    number = grid_index(origin, place.recurrence, place.full_start)
-    opening = grid_index(origin, place.recurrence, calendar.served(start))
+    first = grid_index(origin, recurrence, granted)
+    number = grid_index(origin, recurrence, full_start)
+    opening = grid_index(origin, recurrence, calendar.served(start))
     if first == opening:
         # The first period begins with the subscription, wherever its grid began.
         begins = granted <= calendar.served(start)
@@ -343,7 +368,7 @@ def _coupon_number(
         begins = (
             first < opening
             or granted
-            <= next(periods(origin, place.recurrence, granted, date.max)).full_start
+            <= next(periods(origin, recurrence, granted, date.max)).full_start
         )
     first = max(first if begins else first + 1, opening)
     return number - first
