@@ -118,6 +118,31 @@ def test_runs_in_any_order_book_what_one_run_books(plan, terms, given_, dates) -
     assert by_ref(ledger) == by_ref(at_once)
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["advance", "arrears"]), st.integers(0, 40), draw.prices
+        ),
+        min_size=2,
+        max_size=4,
+    ),
+    st.decimals("1", "300", places=2, allow_nan=False),
+    st.lists(st.integers(1, 75).map(at), min_size=2, max_size=5),
+)
+def test_an_amount_at_cut_offs_in_any_order(terms, value, dates) -> None:
+    """What is due by chance at a cut-off changes no share of the coupon."""
+    found = [
+        replace(LINE, line_id=number, timing=timing, date_start=at(day), price_unit=one)
+        for number, (timing, day, one) in enumerate(terms)
+    ]
+    plan = replace(MONTHLY, start=START)
+    coupon = CouponTerms("c", "amount", value, START)
+    ledger: list = []
+    for cutoff in dates:
+        booked = bill(ledger, plan, found, cutoff, [coupon])
+        assert all(charge.revision == 0 for charge in booked)
+
+
 @given(plans, lines(), lines(), coupon_lists(), coupon_lists(), cutoffs, pauses())
 def test_no_line_gets_more_back_than_it_paid(
     plan, before, after, granted, later, cutoff, paused
