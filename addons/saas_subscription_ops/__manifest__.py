@@ -37,6 +37,8 @@
         "views/saas_external_id_views.xml",
         "views/product_template_views.xml",
         "views/sale_order_views.xml",
+        "views/sale_order_template_views.xml",
+        "views/sale_order_templates.xml",
         "views/project_role_views.xml",
         "views/project_task_views.xml",
         "views/project_milestone_views.xml",

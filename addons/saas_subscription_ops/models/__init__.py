@@ -7,9 +7,9 @@ from . import product_template
 from . import saas_coupon
 from . import saas_subscription
 from . import saas_subscription_lifecycle
-from . import saas_subscription_kpi
 from . import saas_subscription_billing
 from . import saas_subscription_line
+from . import saas_subscription_kpi
 from . import saas_subscription_coupon
 from . import saas_subscription_quote
 from . import saas_charge
@@ -19,6 +19,11 @@ from . import saas_billing_run_line_posting
 from . import saas_billing_run_charge
 from . import saas_external_id
 from . import sale_order
+from . import sale_order_template
+from . import saas_order_ramp
+from . import sale_order_value
+from . import sale_order_check
+from . import sale_order_amend
 from . import sale_order_line
 from . import sale_order_workflow
 from . import project_role

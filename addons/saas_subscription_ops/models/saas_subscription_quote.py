@@ -1,7 +1,14 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 """Quotations about a running subscription, and the coupons they grant."""
 
-from odoo import fields, models
+from datetime import date
+
+from odoo import Command, fields, models
+from odoo.tools.float_utils import float_round
+
+from ..exceptions import QuoteError
+
+QUOTABLE_STATES = ("trial", "active", "paused")
 
 
 class SaasSubscription(models.Model):
@@ -10,3 +17,202 @@ class SaasSubscription(models.Model):
     coupon_ids = fields.One2many(
         "saas.subscription.coupon", "subscription_id", string="Coupons"
     )
+    quote_ids = fields.One2many(
+        "sale.order", "saas_amended_subscription_id", string="Quotations"
+    )
+    quote_count = fields.Integer(compute="_compute_quote_count")
+
+    def _compute_quote_count(self):
+        counts = dict(
+            self.env["sale.order"]
+            # sudo: a number, the list itself shows what one may see
+            .sudo()
+            ._read_group(
+                [("saas_amended_subscription_id", "in", self.ids)],
+                ["saas_amended_subscription_id"],
+                ["__count"],
+            )
+        )
+        for subscription in self:
+            subscription.quote_count = counts.get(subscription, 0)
+
+    # ------------------------------------------------------------------
+    # Actions
+    # ------------------------------------------------------------------
+    def action_quote_amendment(self, effective: str = "now") -> dict:
+        """Make a quotation with the present recurring lines, to be changed and signed.
+
+        :param str effective: ``now`` or ``next_period``: the day it proposes
+        :return: window action of the quotation
+        :raise QuoteError: the subscription does not run
+        """
+        self.ensure_one()
+        self._check_quotable()
+        start = max(fields.Date.context_today(self), self.date_start)
+        if effective == "next_period":
+            start = self._get_next_boundary(start)
+        return self._create_quote("amendment", start)._saas_get_form_action()
+
+    def action_quote_renewal(
+        self, term_months: int | None = None, uplift: float = 0.0
+    ) -> dict:
+        """Make a quotation for the next term.
+
+        :param int term_months: length of the new term; default as the plan says
+        :param float uplift: percent on every recurring price, negative for a reduction
+        :return: window action of the quotation
+        :raise QuoteError: no term to renew, or an uplift below -100
+        """
+        self.ensure_one()
+        self._check_quotable()
+        if not self.term_end:
+            raise QuoteError(
+                self.env._(
+                    "%(name)s is open ended, there is no term to renew. Quote an "
+                    "amendment instead.",
+                    name=self.name,
+                )
+            )
+        if uplift < -100:
+            raise QuoteError(self.env._("A price can't fall by more than 100 percent."))
+        quote = self._create_quote(
+            "renewal",
+            self.term_end,
+            term_months or self.plan_id.term_months or 12,
+            uplift,
+        )
+        return quote._saas_get_form_action()
+
+    def action_view_quotes(self) -> dict:
+        """Open the amendment and renewal quotations of the subscription.
+
+        :return: window action
+        """
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Quotations for %(name)s", name=self.name),
+            "res_model": "sale.order",
+            "view_mode": "list,form",
+            "domain": [("saas_amended_subscription_id", "=", self.id)],
+            "context": {"create": False},
+        }
+
+    # ------------------------------------------------------------------
+    # Quotation
+    # ------------------------------------------------------------------
+    def _check_quotable(self):
+        """Refuse a quotation about a subscription that does not run.
+
+        :raise QuoteError: not running
+        """
+        if self.state not in QUOTABLE_STATES:
+            states = dict(self._fields["state"]._description_selection(self.env))
+            raise QuoteError(
+                self.env._(
+                    "%(name)s is %(state)s, only a running subscription can be "
+                    "amended or renewed. Make a quotation for a new one.",
+                    name=self.name,
+                    state=states[self.state],
+                )
+            )
+
+    def _create_quote(
+        self, kind: str, start: date, term_months: int = 0, uplift: float = 0.0
+    ):
+        """Create the quotation; see the actions.
+
+        :return: ``sale.order``
+        """
+        order = self.env["sale.order"].create(
+            self._prepare_quote_vals(kind, start, term_months)
+        )
+        day = fields.Date.subtract(start, days=1) if kind == "renewal" else start
+        lines = self._get_quotable_lines(max(day, self.date_start))
+        order.order_line = [
+            Command.create(self._prepare_quote_line_vals(line, uplift))
+            for line in lines
+        ]
+        return order
+
+    def _get_quotable_lines(self, day: date):
+        """Return the recurring lines in force on a day, which a quotation repeats."""
+        return self.line_ids.filtered(
+            lambda line: line.kind == "recurring" and line._is_in_force(day)
+        )
+
+    def _prepare_quote_vals(self, kind: str, start: date, term_months: int) -> dict:
+        """Prepare an amendment or renewal quotation without its lines.
+
+        :return: values of ``sale.order``
+        """
+        self.ensure_one()
+        vals = {
+            "saas_order_kind": kind,
+            "saas_amended_subscription_id": self.id,
+            "saas_start_date": start,
+            "saas_term_months": term_months,
+            "partner_id": self.partner_id.id,
+            "partner_invoice_id": self.bill_to_id.id,
+            "company_id": self.company_id.id,
+            "user_id": self.user_id.id or self.env.uid,
+            "origin": self.name,
+            "client_order_ref": self.client_order_ref,
+            "sale_order_template_id": False,
+        }
+        pricelist = self.pricelist_id or self._find_quote_pricelist()
+        if pricelist:
+            vals["pricelist_id"] = pricelist.id
+        if self.payment_term_id:
+            vals["payment_term_id"] = self.payment_term_id.id
+        if self.fiscal_position_id:
+            vals["fiscal_position_id"] = self.fiscal_position_id.id
+        return vals
+
+    def _find_quote_pricelist(self):
+        """Return a price list in the subscription's currency, where one is needed.
+
+        :raise QuoteError: the currency has no price list
+        """
+        if self.currency_id == self.company_id.currency_id:
+            return self.env["product.pricelist"]
+        pricelist = self.env["product.pricelist"].search(
+            [
+                ("currency_id", "=", self.currency_id.id),
+                ("company_id", "in", (False, self.company_id.id)),
+            ],
+            limit=1,
+        )
+        if not pricelist:
+            raise QuoteError(
+                self.env._(
+                    "%(name)s is charged in %(currency)s and there is no price list in "
+                    "%(currency)s: create one, or set it on the subscription.",
+                    name=self.name,
+                    currency=self.currency_id.name,
+                )
+            )
+        return pricelist
+
+    def _prepare_quote_line_vals(self, line, uplift: float) -> dict:
+        """Prepare the order line that continues a subscription line.
+
+        :param line: ``saas.subscription.line``
+        :param float uplift: percent
+        :return: values of ``sale.order.line``
+        """
+        digits = self.env["decimal.precision"].precision_get("Product Price")
+        price = line.price_unit
+        if uplift:
+            price = float_round(price * (1 + uplift / 100), precision_digits=digits)
+        return {
+            "saas_continued_line_id": line.id,
+            "product_id": line.product_id.id,
+            "product_uom_id": line.product_uom_id.id,
+            "name": line.name,
+            "sequence": line.sequence,
+            "product_uom_qty": line.quantity,
+            "price_unit": price,
+            "discount": line.discount,
+            "analytic_distribution": line.analytic_distribution,
+        }

@@ -1,7 +1,6 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-from odoo import api, fields, models
-
-from ..exceptions import QuoteError
+from odoo import Command, api, fields, models
+from odoo.exceptions import ValidationError
 
 
 class SaleOrder(models.Model):
@@ -17,16 +16,53 @@ class SaleOrder(models.Model):
         store=True,
         index="btree_not_null",
     )
+    saas_order_kind = fields.Selection(
+        [
+            ("new", "New subscription"),
+            ("amendment", "Amendment"),
+            ("renewal", "Renewal"),
+        ],
+        string="Kind of Order",
+        default="new",
+        required=True,
+        readonly=True,
+        index=True,
+    )
+    saas_amended_subscription_id = fields.Many2one(
+        "saas.subscription",
+        string="Amended Subscription",
+        readonly=True,
+        check_company=True,
+        index="btree_not_null",
+        ondelete="restrict",
+    )
     saas_start_date = fields.Date(
         string="Subscription Start",
         copy=False,
-        help="First day of the subscription. Empty: the day of the confirmation.",
+        help="First day of the subscription. Empty: the day of the confirmation. On "
+        "an amendment or renewal: the day it takes effect.",
     )
-    saas_mrr = fields.Monetary(
-        string="Monthly Recurring",
-        compute="_compute_saas_mrr",
+    saas_term_months = fields.Integer(
+        string="Term (months)",
+        compute="_compute_saas_term_months",
         store=True,
-        help="Untaxed recurring lines, converted to months.",
+        readonly=False,
+        help="Length of the contract term. 0: open ended.",
+    )
+    saas_coupon_id = fields.Many2one(
+        "saas.coupon",
+        string="Coupon",
+        compute="_compute_saas_coupon_id",
+        store=True,
+        readonly=False,
+        domain="[('is_redeemable', '=', True), ('company_id', 'in', (False, "
+        "company_id))]",
+        check_company=True,
+        index="btree_not_null",
+        copy=False,
+    )
+    saas_ramp_ids = fields.One2many(
+        "saas.order.ramp", "order_id", string="Ramp Prices", copy=False
     )
     saas_quote_problem = fields.Text(
         string="Why it can't become a subscription",
@@ -49,54 +85,124 @@ class SaleOrder(models.Model):
         index="btree_not_null",
     )
 
+    _saas_term_not_negative = models.Constraint(
+        "CHECK (saas_term_months IS NULL OR saas_term_months >= 0)",
+        "The term of a subscription can't be negative. 0: open ended.",
+    )
+    _saas_kind_known = models.Constraint(
+        "CHECK (saas_order_kind = 'new' OR saas_amended_subscription_id IS NOT NULL)",
+        "An amendment or renewal is about a subscription: quote it from there.",
+    )
+
     # ------------------------------------------------------------------
     # Computes
     # ------------------------------------------------------------------
-    @api.depends("order_line.product_id.saas_plan_id", "order_line.display_type")
+    @api.depends(
+        "order_line.product_id.saas_plan_id",
+        "order_line.display_type",
+        "saas_amended_subscription_id",
+    )
     def _compute_saas_plan_id(self):
         for order in self:
-            order.saas_plan_id = order._saas_get_plans()[:1]
+            amended = order.saas_amended_subscription_id.plan_id
+            order.saas_plan_id = amended or order._saas_get_plans()[:1]
 
-    @api.depends(
-        "order_line.price_subtotal",
-        "order_line.product_id.saas_charge_kind",
-        "saas_plan_id.recurrence_unit",
-        "saas_plan_id.recurrence_count",
-    )
-    def _compute_saas_mrr(self):
+    @api.depends("saas_plan_id", "sale_order_template_id", "saas_order_kind")
+    def _compute_saas_term_months(self):
         for order in self:
-            mrr = 0.0
-            if order.saas_plan_id:
-                months = order.saas_plan_id._get_months_per_period()
-                lines = order.order_line.filtered(
-                    lambda line: line.product_id.saas_charge_kind == "recurring"
+            if order.saas_order_kind == "amendment":
+                order.saas_term_months = 0
+            elif order.saas_order_kind == "new" or not order.saas_term_months:
+                template = order.sale_order_template_id
+                order.saas_term_months = (
+                    template.saas_term_months or order.saas_plan_id.term_months
                 )
-                total = sum(lines.mapped("price_subtotal"))
-                mrr = total * months.denominator / months.numerator
-            order.saas_mrr = order.currency_id.round(mrr) if order.currency_id else mrr
+
+    @api.depends("sale_order_template_id")
+    def _compute_saas_coupon_id(self):
+        for order in self:
+            coupon = order.sale_order_template_id.saas_coupon_id
+            if order.saas_coupon_id or not coupon:
+                order.saas_coupon_id = order.saas_coupon_id
+            elif not order._saas_get_coupon_refusal(coupon):
+                order.saas_coupon_id = coupon
 
     @api.depends(
         "order_line.product_id",
         "order_line.product_uom_qty",
         "order_line.price_unit",
+        "order_line.discount",
+        "order_line.saas_continued_line_id",
         "company_id",
         "partner_id",
+        "currency_id",
+        "saas_start_date",
+        "saas_term_months",
+        "saas_coupon_id",
+        "saas_ramp_ids.from_month",
+        "saas_ramp_ids.order_line_id",
+        "saas_ramp_ids.percent",
+        "saas_ramp_ids.quantity",
     )
     def _compute_saas_quote_problem(self):
         for order in self:
             order.saas_quote_problem = "\n".join(order._saas_get_quote_problems())
 
-    @api.depends("saas_subscription_ids", "saas_onboarding_project_ids")
+    @api.depends(
+        "saas_subscription_ids",
+        "saas_amended_subscription_id",
+        "saas_onboarding_project_ids",
+    )
     def _compute_saas_counts(self):
         for order in self:
             # sudo: salespeople without project access still see that there is one
             order_sudo = order.sudo()
-            order.saas_subscription_count = len(order_sudo.saas_subscription_ids)
+            order.saas_subscription_count = len(order_sudo._saas_get_subscription())
             order.saas_onboarding_count = len(order_sudo.saas_onboarding_project_ids)
+
+    @api.constrains("saas_coupon_id")
+    def _check_saas_coupon(self):
+        for order in self.filtered("saas_coupon_id"):
+            refusal = order._saas_get_coupon_refusal(order.saas_coupon_id)
+            if refusal and order.state in ("draft", "sent"):
+                raise ValidationError(refusal)
+
+    @api.onchange("saas_plan_id", "sale_order_template_id")
+    def _onchange_saas_ramp_defaults(self):
+        if self.saas_order_kind == "new" and not self._origin.saas_ramp_ids:
+            steps = self._saas_get_default_ramps()
+            self.saas_ramp_ids = [Command.clear()] + [
+                Command.create(step._prepare_order_ramp_vals()) for step in steps
+            ]
+
+    # ------------------------------------------------------------------
+    # CRUD
+    # ------------------------------------------------------------------
+    @api.model_create_multi
+    def create(self, vals_list):
+        orders = super().create(vals_list)
+        for order, vals in zip(orders, vals_list, strict=True):
+            # The form sends its steps, also when all were deleted.
+            if "saas_ramp_ids" not in vals and order.saas_order_kind == "new":
+                order._saas_prefill_ramps()
+        return orders
+
+    def copy(self, default=None):
+        copies = super().copy(default)
+        for order, copied in zip(self, copies, strict=True):
+            order._saas_copy_ramps(copied)
+        return copies
 
     # ------------------------------------------------------------------
     # Actions
     # ------------------------------------------------------------------
+    def action_confirm(self):
+        # Two customers sign for the last piece of a coupon: the second one waits
+        # here, then sees that it is used up.
+        # sudo: a lock, nothing is read or written
+        self.saas_coupon_id.sudo()._saas_lock()
+        return super().action_confirm()
+
     def action_quotation_send(self):
         # A customer must not be asked to sign what would be refused afterwards.
         for order in self.filtered(lambda order: order.state in ("draft", "sent")):
@@ -114,11 +220,12 @@ class SaleOrder(models.Model):
             "name": self.env._("Subscription"),
             "res_model": "saas.subscription",
             "view_mode": "list,form",
-            "domain": [("order_id", "=", self.id)],
+            "domain": [("id", "in", self._saas_get_subscription().ids)],
             "context": {"create": False},
         }
-        if len(self.saas_subscription_ids) == 1:
-            action.update(view_mode="form", res_id=self.saas_subscription_ids.id)
+        subscription = self._saas_get_subscription()
+        if len(subscription) == 1:
+            action.update(view_mode="form", res_id=subscription.id)
         return action
 
     def action_view_saas_onboarding(self) -> dict:
@@ -138,139 +245,6 @@ class SaleOrder(models.Model):
         if len(self.saas_onboarding_project_ids) == 1:
             return self.saas_onboarding_project_ids.action_view_tasks()
         return action
-
-    # ------------------------------------------------------------------
-    # Validation
-    # ------------------------------------------------------------------
-    def _confirmation_error_message(self):
-        message = super()._confirmation_error_message()
-        if message:
-            return message
-        return "\n".join(self._saas_get_quote_problems()) or False
-
-    def _prepare_confirmation_values(self):
-        values = super()._prepare_confirmation_values()
-        for order in self:
-            if order.saas_plan_id and not order.saas_start_date:
-                order.saas_start_date = fields.Date.context_today(order)
-        return values
-
-    def _saas_check_quote(self):
-        """Refuse a quote that can't become a valid subscription.
-
-        :raise QuoteError: all reasons at once
-        """
-        problems = self._saas_get_quote_problems()
-        if problems:
-            raise QuoteError("\n".join(problems))
-
-    def _saas_get_quote_problems(self) -> list[str]:
-        """Return why the quote can't become a valid subscription.
-
-        Extend it to add a rule: call ``super()`` and append a sentence that names the
-        line and the cure.
-
-        :return: one sentence per problem; empty for an ordinary order
-        """
-        self.ensure_one()
-        lines = self._saas_get_subscription_lines()
-        if not lines:
-            return []
-        plans = self._saas_get_plans()
-        if not plans:
-            return [
-                self.env._(
-                    "%(products)s can only be charged by a subscription: add a "
-                    "product that starts a plan.",
-                    products=", ".join(lines.product_id.mapped("display_name")),
-                )
-            ]
-        problems = []
-        if len(plans) > 1:
-            problems.append(
-                self.env._(
-                    "The products belong to several plans (%(plans)s): make one quote "
-                    "per plan.",
-                    plans=", ".join(plans.mapped("name")),
-                )
-            )
-        problems += self._saas_get_plan_problems(plans)
-        for line in lines:
-            problems += self._saas_get_line_problems(line)
-        return problems + self._saas_get_template_problems()
-
-    def _saas_get_plan_problems(self, plans) -> list[str]:
-        problems = []
-        for plan in plans:
-            if not plan.active:
-                problems.append(
-                    self.env._(
-                        "Plan %(plan)s is archived: choose a product with a current "
-                        "plan.",
-                        plan=plan.name,
-                    )
-                )
-            if plan.company_id and plan.company_id != self.company_id:
-                problems.append(
-                    self.env._(
-                        "Plan %(plan)s belongs to %(company)s: choose a plan of "
-                        "%(own)s.",
-                        plan=plan.name,
-                        company=plan.company_id.name,
-                        own=self.company_id.name,
-                    )
-                )
-        return problems
-
-    def _saas_get_line_problems(self, line) -> list[str]:
-        kind = line.product_id.saas_charge_kind
-        name = line.product_id.display_name
-        problems = []
-        if kind == "recurring" and line.product_uom_qty <= 0:
-            problems.append(
-                self.env._(
-                    "%(line)s: a recurring line needs a quantity above zero.", line=name
-                )
-            )
-        if kind in ("recurring", "one_time") and line.price_unit < 0:
-            problems.append(
-                self.env._(
-                    "%(line)s: a subscription can't charge a negative price. Use a "
-                    "discount.",
-                    line=name,
-                )
-            )
-        if not 0 <= line.discount <= 100:
-            problems.append(
-                self.env._(
-                    "%(line)s: the discount lies between 0 and 100 percent.", line=name
-                )
-            )
-        return problems
-
-    def _saas_get_template_problems(self) -> list[str]:
-        problems = []
-        # sudo: the salesperson need not see the projects of delivery
-        for template in self.sudo()._saas_get_onboarding_templates():
-            if not template.is_template or not template.active:
-                problems.append(
-                    self.env._(
-                        "%(template)s is no project template any more: set another "
-                        "onboarding template on the product or plan.",
-                        template=template.name,
-                    )
-                )
-            elif template.company_id not in (self.company_id, self.env["res.company"]):
-                problems.append(
-                    self.env._(
-                        "The onboarding template %(template)s belongs to "
-                        "%(company)s: use one of %(own)s or without company.",
-                        template=template.name,
-                        company=template.company_id.name,
-                        own=self.company_id.name,
-                    )
-                )
-        return problems
 
     # ------------------------------------------------------------------
     # Tools
@@ -293,10 +267,58 @@ class SaleOrder(models.Model):
         return self._saas_get_subscription_lines().product_id.saas_plan_id
 
     def _saas_get_onboarding_templates(self):
-        """Return the project templates the order brings: products, else the plan."""
+        """Return the project templates the order brings: products, else the plan.
+
+        What a subscription has already was delivered before: an amendment or renewal
+        brings the templates of added products only.
+        """
         self.ensure_one()
         lines = self.order_line.filtered(
-            lambda line: not line.display_type and line.product_uom_qty > 0
+            lambda line: (
+                not line.display_type
+                and line.product_uom_qty > 0
+                and not line.saas_continued_line_id
+            )
         )
         templates = lines.product_id.saas_onboarding_template_id
-        return templates or self.saas_plan_id.onboarding_template_id
+        if templates or self.saas_order_kind != "new":
+            return templates
+        return self.saas_plan_id.onboarding_template_id
+
+    def _saas_get_subscription(self):
+        """Return the subscription the order made or amends."""
+        self.ensure_one()
+        return self.saas_subscription_ids | self.saas_amended_subscription_id
+
+    def _saas_get_form_action(self) -> dict:
+        """Return the window action that opens the quotation."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "sale.order",
+            "res_id": self.id,
+            "view_mode": "form",
+        }
+
+    def _saas_get_default_ramps(self):
+        """Return the ramp steps of the quotation template, else of the plan."""
+        self.ensure_one()
+        return self.sale_order_template_id.saas_ramp_ids or self.saas_plan_id.ramp_ids
+
+    def _saas_prefill_ramps(self):
+        self.ensure_one()
+        self.saas_ramp_ids = [
+            Command.create(step._prepare_order_ramp_vals())
+            for step in self._saas_get_default_ramps()
+        ]
+
+    def _saas_copy_ramps(self, copied):
+        """Give a copy the ramp steps, those of a line for the copy of that line."""
+        lines = self.order_line.filtered(lambda line: not line.is_downpayment)
+        twins = dict(zip(lines, copied.order_line, strict=False))
+        copied.saas_ramp_ids.unlink()
+        for ramp in self.saas_ramp_ids:
+            line = twins.get(ramp.order_line_id, ramp.order_line_id.browse())
+            vals = ramp.copy_data()[0]
+            vals.update(order_id=copied.id, order_line_id=line.id)
+            ramp.create(vals)

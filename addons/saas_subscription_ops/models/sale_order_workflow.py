@@ -23,8 +23,10 @@ class SaleOrder(models.Model):
     def saas_create_subscription(self) -> bool:
         """Create and activate the subscription of confirmed orders.
 
-        Safe to repeat: an order has at most one subscription. A failure never reaches
-        the caller (who may be a customer signing), it becomes an exception.
+        An amendment or renewal order changes the subscription it is about instead.
+        Safe to repeat: an order has at most one subscription and one amendment. A
+        failure never reaches the caller (who may be a customer signing), it becomes
+        an exception.
 
         :return: True
         """
@@ -44,6 +46,8 @@ class SaleOrder(models.Model):
 
     def _saas_do_create_subscription(self):
         self.ensure_one()
+        if self.saas_order_kind != "new":
+            return self._saas_do_amend()
         lines = self._saas_get_subscription_lines()
         if not self.saas_plan_id or not lines:
             return self.saas_subscription_ids
@@ -53,8 +57,10 @@ class SaleOrder(models.Model):
             subscription = self.env["saas.subscription"].create(
                 self._prepare_saas_subscription_vals(lines)
             )
+        self._saas_grant_coupon(subscription)
         if subscription.state == "draft":
             subscription.action_activate()
+        self._saas_schedule_ramps(subscription)
         self.saas_onboarding_project_ids.filtered(
             lambda project: not project.saas_subscription_id
         ).saas_subscription_id = subscription
@@ -70,8 +76,8 @@ class SaleOrder(models.Model):
         plan = self.saas_plan_id
         start = self.saas_start_date or self.date_order.date()
         term_end = False
-        if plan.term_months:
-            term_end = fields.Date.add(start, months=plan.term_months)
+        if self.saas_term_months:
+            term_end = fields.Date.add(start, months=self.saas_term_months)
         return {
             "partner_id": self.partner_id.id,
             "bill_to_id": self.partner_invoice_id.id,
@@ -80,6 +86,10 @@ class SaleOrder(models.Model):
             "user_id": self.user_id.id,
             "company_id": self.company_id.id,
             "currency_id": self.currency_id.id,
+            "pricelist_id": self.pricelist_id.id,
+            "payment_term_id": self.payment_term_id.id,
+            "fiscal_position_id": self.fiscal_position_id.id,
+            "client_order_ref": self.client_order_ref,
             "date_start": start,
             "trial_end": (
                 fields.Date.add(start, days=plan.trial_days)
@@ -275,7 +285,7 @@ class SaleOrder(models.Model):
         self.with_user(SUPERUSER_ID).message_post(
             body=self.env._(
                 "Handed over: %(subscription)s, %(projects)s.",
-                subscription=self.saas_subscription_ids.name
+                subscription=self._saas_get_subscription().name
                 or self.env._("no subscription"),
                 projects=", ".join(projects.mapped("name"))
                 or self.env._("no onboarding project"),
