@@ -106,3 +106,29 @@ def check_credit(
     if invoiced > 0:
         percent = CONTEXT.divide(CONTEXT.multiply(credits, Decimal(100)), invoiced)
     return Finding("unusual_credit", credits, invoiced, percent)
+
+
+def check_first(
+    amount: Decimal,
+    peers: Sequence[Decimal],
+    tolerance: Decimal,
+    needed: int = 5,
+) -> Finding | None:
+    """Compare a subscription's first invoice with what others of its plan pay.
+
+    :param amount: amount about to be invoiced
+    :param peers: latest amounts of other subscriptions, credits are left out
+    :param tolerance: allowed excess in percent of their median; only more is unusual
+    :param needed: fewer peers are not judged
+    :return: finding ``first_high`` with the excess in percent, or None
+    """
+    charged = [peer for peer in peers if peer > 0]
+    if len(charged) < needed:
+        return None
+    usual = median(charged)
+    allowed = CONTEXT.divide(CONTEXT.multiply(usual, tolerance), Decimal(100))
+    excess = CONTEXT.subtract(amount, usual)
+    if excess <= allowed:
+        return None
+    percent = CONTEXT.divide(CONTEXT.multiply(excess, Decimal(100)), usual)
+    return Finding("first_high", amount, usual, percent)

@@ -1,16 +1,12 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-import logging
-
 from odoo import Command, api, fields, models
 from odoo.exceptions import AccessError, ValidationError
-from odoo.tools import split_every
 
 from ..exceptions import BillingError, TransitionError
 
-_logger = logging.getLogger(__name__)
-
 STATES = [
     ("draft", "Draft"),
+    ("computing", "Computing"),
     ("computed", "Computed"),
     ("reviewed", "Reviewed"),
     ("approved", "Approved"),
@@ -25,9 +21,21 @@ SCOPE_FIELDS = {
     "date_invoice",
     "variance_tolerance",
     "credit_tolerance",
+    "first_tolerance",
+    "expect_tax",
+    "send_invoices",
 }
 PROTECTED_FIELDS = {
     "state",
+    "is_paused",
+    "job_round",
+    "compute_total",
+    "schedule_id",
+    "date_scheduled",
+    "is_standing_approval",
+    "refused_by_id",
+    "refused_at",
+    "refuse_reason",
     "preparer_ids",
     "computed_by_id",
     "computed_at",
@@ -37,8 +45,13 @@ PROTECTED_FIELDS = {
     "approved_at",
     "line_ids",
 }
-COMPUTE_BATCH = 500
-CHUNK_SIZE = 50
+NOT_APPROVED = {
+    "approved_by_id": False,
+    "approved_at": False,
+    "is_standing_approval": False,
+    "reviewed_by_id": False,
+    "reviewed_at": False,
+}
 
 
 class SaasBillingRun(models.Model):
@@ -101,6 +114,22 @@ class SaasBillingRun(models.Model):
         help="A line is held when its credits exceed this many percent of what was "
         "booked for the subscription before.",
     )
+    first_tolerance = fields.Float(
+        string="First Invoice Tolerated (%)",
+        default=400.0,
+        help="The first invoice of a subscription is held when it exceeds the median "
+        "of what the plan's subscriptions were invoiced lately by more than this many "
+        "percent.",
+    )
+    expect_tax = fields.Boolean(
+        string="Expect Taxes",
+        help="Hold lines with a product without sales tax, and customers without a "
+        "country, from which the tax follows.",
+    )
+    send_invoices = fields.Boolean(
+        help="Invoices are sent when they are posted; customers without an e-mail "
+        "address or country are held for a person.",
+    )
     line_ids = fields.One2many("saas.billing.run.line", "run_id", copy=False)
     preparer_ids = fields.Many2many(
         "res.users",
@@ -119,6 +148,38 @@ class SaasBillingRun(models.Model):
         "res.users", readonly=True, copy=False, tracking=True
     )
     approved_at = fields.Datetime(readonly=True, copy=False)
+    is_standing_approval = fields.Boolean(
+        string="Standing Approval",
+        readonly=True,
+        copy=False,
+        help="Approved by the rule the approver approved with the schedule: no check "
+        "fired and no line failed.",
+    )
+    refused_by_id = fields.Many2one("res.users", readonly=True, copy=False)
+    refused_at = fields.Datetime(readonly=True, copy=False)
+    refuse_reason = fields.Text(readonly=True, copy=False)
+    is_paused = fields.Boolean(
+        string="Paused",
+        readonly=True,
+        copy=False,
+        tracking=True,
+        help="Workers stop after the invoices at hand; Resume goes on from there.",
+    )
+    job_round = fields.Integer(
+        readonly=True,
+        copy=False,
+        help="Counts the hand-overs to the job queue; jobs of an earlier one do "
+        "nothing any more.",
+    )
+    compute_total = fields.Integer(readonly=True, copy=False)
+    schedule_id = fields.Many2one(
+        "saas.billing.schedule",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="restrict",
+    )
+    date_scheduled = fields.Date(readonly=True, copy=False)
     currency_id = fields.Many2one(related="company_id.currency_id")
     amount_company = fields.Monetary(
         string="Proposed (Company Currency)", compute="_compute_progress"
@@ -129,7 +190,11 @@ class SaasBillingRun(models.Model):
     total_count = fields.Integer(string="To Post", compute="_compute_progress")
     done_count = fields.Integer(string="Posted", compute="_compute_progress")
     failed_count = fields.Integer(string="Failed", compute="_compute_progress")
-    progress = fields.Float(compute="_compute_progress", help="Percent posted.")
+    pending_count = fields.Integer(string="To Compute", compute="_compute_progress")
+    left_count = fields.Integer(string="Left to Post", compute="_compute_progress")
+    progress = fields.Float(
+        compute="_compute_progress", help="Percent computed, then percent posted."
+    )
     invoice_count = fields.Integer(compute="_compute_invoice_count")
     charge_count = fields.Integer(compute="_compute_invoice_count")
     can_approve = fields.Boolean(compute="_compute_can_approve")
@@ -146,6 +211,11 @@ class SaasBillingRun(models.Model):
         "CHECK (state NOT IN ('approved', 'posting', 'done')"
         " OR approved_by_id IS NOT NULL)",
         "A billing run needs an approval before it is posted.",
+    )
+    # However often the scheduled action runs, and however many of them at once.
+    _schedule_date_uniq = models.UniqueIndex(
+        "(schedule_id, date_scheduled) WHERE schedule_id IS NOT NULL",
+        "This schedule has a run for that date already.",
     )
 
     @api.depends("line_ids.state", "line_ids.amount_company")
@@ -170,14 +240,22 @@ class SaasBillingRun(models.Model):
             run.total_count = count("ok", "posted", "failed")
             run.done_count = count("posted")
             run.failed_count = count("failed")
-            run.progress = (
-                100.0 * run.done_count / run.total_count if run.total_count else 0.0
-            )
+            run.pending_count = count("pending")
+            run.left_count = count("ok")
+            run.progress = run._get_percent()
             run.amount_company = sum(
                 amount
                 for state, (_n, amount) in by_state.items()
                 if state != "excluded"
             )
+
+    def _get_percent(self) -> float:
+        """Return how much of the present work is done, in percent."""
+        if self.state == "computing":
+            done, whole = self.compute_total - self.pending_count, self.compute_total
+        else:
+            done, whole = self.done_count, self.total_count
+        return 100.0 * done / whole if whole else 0.0
 
     @api.depends("state")
     def _compute_invoice_count(self):
@@ -226,7 +304,9 @@ class SaasBillingRun(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         for vals in vals_list:
-            self._check_protected(vals)
+            self._check_protected(
+                {name: value for name, value in vals.items() if value != "draft"}
+            )
             if vals.get("name", "/") == "/":
                 company = self.env["res.company"].browse(
                     vals.get("company_id") or self.env.company.id
@@ -240,6 +320,9 @@ class SaasBillingRun(models.Model):
                 )
         runs = super().create(vals_list)
         runs._add_preparer()
+        for run in runs:
+            # Now, so that no worker has to write it into the run later.
+            run._saas_correlation()
         return runs
 
     def write(self, vals):
@@ -260,9 +343,7 @@ class SaasBillingRun(models.Model):
         """
         if self.env.su:
             return
-        names = PROTECTED_FIELDS & {
-            name for name, value in vals.items() if value not in (False, [], "draft")
-        }
+        names = PROTECTED_FIELDS & vals.keys()
         if names:
             raise AccessError(
                 self.env._(
@@ -289,82 +370,6 @@ class SaasBillingRun(models.Model):
     # ------------------------------------------------------------------
     # Steps
     # ------------------------------------------------------------------
-    def action_compute(self) -> bool:
-        """Build the preview: what every subscription in scope still has to be charged.
-
-        :return: True
-        :raise TransitionError: the run was approved already
-        """
-        self._check_role("operator")
-        for run in self:
-            run._check_state({"draft", "computed", "reviewed"})
-            run._do_compute()
-            run._set_state(
-                {"draft", "computed", "reviewed"},
-                "computed",
-                computed_by_id=self.env.uid,
-                computed_at=fields.Datetime.now(),
-                reviewed_by_id=False,
-                reviewed_at=False,
-            )
-        return True
-
-    def action_review(self) -> bool:
-        """Declare the preview checked; held lines stay held.
-
-        :return: True
-        :raise TransitionError: not computed
-        """
-        self._check_role("operator")
-        for run in self:
-            run._set_state(
-                {"computed"},
-                "reviewed",
-                reviewed_by_id=self.env.uid,
-                reviewed_at=fields.Datetime.now(),
-            )
-        return True
-
-    def action_approve(self) -> bool:
-        """Approve a reviewed run somebody else prepared.
-
-        :return: True
-        :raise AccessError: no approver, or one who took part in the preparation
-        :raise TransitionError: not reviewed
-        """
-        self._check_role("approver")
-        for run in self:
-            if self.env.user in run._get_preparers():
-                raise AccessError(
-                    self.env._(
-                        "You took part in preparing %(run)s, so somebody else must "
-                        "approve it.",
-                        run=run.name,
-                    )
-                )
-            run._set_state(
-                {"reviewed"},
-                "approved",
-                approved_by_id=self.env.uid,
-                approved_at=fields.Datetime.now(),
-            )
-        return True
-
-    def action_post(self) -> bool:
-        """Hand the approved lines to the job queue, in chunks.
-
-        :return: True
-        :raise TransitionError: not approved
-        """
-        self._check_role("operator", "approver")
-        for run in self:
-            if run.state == "done":
-                _logger.info("%s is done already, nothing to post", run.name)
-                continue
-            run._set_state({"approved", "posting"}, "posting")
-            run._enqueue(run.line_ids.filtered(lambda line: line.state == "ok"))
-        return True
-
     def action_reset(self) -> bool:
         """Go back to draft and drop the preview; only before approval is used.
 
@@ -373,75 +378,18 @@ class SaasBillingRun(models.Model):
         """
         self._check_role("operator", "approver")
         for run in self:
-            run._check_state({"draft", "computed", "reviewed", "approved"})
+            run._check_state({"draft", "computing", "computed", "reviewed", "approved"})
             # sudo: the preview belongs to the run, lines have no delete right
             run.sudo().line_ids.unlink()
             run._set_state(
-                {"computed", "reviewed", "approved"},
+                {"computing", "computed", "reviewed", "approved"},
                 "draft",
-                approved_by_id=False,
-                approved_at=False,
-                reviewed_by_id=False,
-                reviewed_at=False,
+                **NOT_APPROVED,
+                is_paused=False,
+                job_round=run.job_round + 1,
+                compute_total=0,
             )
         return True
-
-    def action_retry_failed(self) -> bool:
-        """Hand the failed lines to the job queue again.
-
-        :return: True
-        :raise TransitionError: not posting or done
-        """
-        self._check_role("operator", "approver")
-        for run in self:
-            failed = run.line_ids.filtered(lambda line: line.state == "failed")
-            if not failed:
-                continue
-            run._set_state({"done", "posting"}, "posting")
-            failed._set_line_state("ok")
-            run._enqueue(failed)
-        return True
-
-    def action_view_lines(self) -> dict:
-        """Open the preview, one row per subscription.
-
-        :return: window action
-        """
-        self.ensure_one()
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "saas_subscription_ops.saas_billing_run_line_action"
-        )
-        action["domain"] = [("run_id", "=", self.id)]
-        return action
-
-    def action_view_charges(self) -> dict:
-        """Open the charges this run booked.
-
-        :return: window action
-        """
-        self.ensure_one()
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "saas_subscription_ops.saas_charge_action"
-        )
-        action["domain"] = [("run_id", "=", self.id)]
-        action["context"] = {}
-        return action
-
-    def action_view_invoices(self) -> dict:
-        """Open the invoices and credit notes this run posted.
-
-        :return: window action
-        """
-        self.ensure_one()
-        moves = self.line_ids.move_id
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Invoices of %(run)s", run=self.name),
-            "res_model": "account.move",
-            "view_mode": "list,form",
-            "domain": [("id", "in", moves.ids)],
-            "context": {"create": False},
-        }
 
     # ------------------------------------------------------------------
     # Guards
@@ -506,159 +454,8 @@ class SaasBillingRun(models.Model):
             return False
         if self.state != target or target not in allowed:
             self._check_state(allowed)
-        if target in ("computed", "reviewed"):
+        if target in ("computing", "reviewed"):
             self._add_preparer()
         # sudo: the funnel is the one writer of these fields, roles were checked
         self.sudo().write({"state": target, **stamp})
         return True
-
-    # ------------------------------------------------------------------
-    # Computing
-    # ------------------------------------------------------------------
-    def _get_scope_domain(self) -> list:
-        """Return the domain of the subscriptions the run looks at."""
-        self.ensure_one()
-        domain = [
-            ("company_id", "=", self.company_id.id),
-            ("state", "!=", "draft"),
-            ("date_start", "<", self.date_cutoff),
-        ]
-        if self.plan_ids:
-            domain.append(("plan_id", "in", self.plan_ids.ids))
-        if self.partner_ids:
-            accounts = self.partner_ids.commercial_partner_id
-            domain.append(("commercial_partner_id", "in", accounts.ids))
-        return domain
-
-    def _do_compute(self):
-        """Replace the preview by a fresh one."""
-        # sudo: preview lines are written by the run, their readers only read
-        run = self.sudo()
-        run.line_ids.unlink()
-        subscriptions = run.env["saas.subscription"].search(
-            run._get_scope_domain(), order="id"
-        )
-        for batch in split_every(COMPUTE_BATCH, subscriptions.ids):
-            records = run.env["saas.subscription"].browse(batch)
-            vals_list = [
-                vals for record in records if (vals := run._get_line_vals(record))
-            ]
-            run.env["saas.billing.run.line"].create(vals_list)
-        run.line_ids._run_checks()
-        run._report_compute_failures(subscriptions)
-
-    def _report_compute_failures(self, subscriptions):
-        """Put subscriptions that can't be priced into finance's queue.
-
-        :param subscriptions: all ``saas.subscription`` that were computed
-        """
-        code = "billing.compute_failed"
-        failed = self.line_ids.filtered(lambda line: line.state == "failed")
-        for line in failed:
-            line.subscription_id._saas_raise(
-                code, line.reason, queue="finance", severity="high"
-            )
-        (subscriptions - failed.subscription_id)._saas_resolve(code)
-
-    def _get_line_vals(self, subscription) -> dict | None:
-        """Return the preview line of a subscription, None when nothing is due."""
-        try:
-            with self.env.cr.savepoint(flush=False):
-                charges = subscription._get_unbooked_charges(self.date_cutoff)
-                if not charges:
-                    return None
-                return self._prepare_line_vals(subscription, charges)
-        except (BillingError, ValidationError) as error:
-            return {
-                "run_id": self.id,
-                "subscription_id": subscription.id,
-                "state": "failed",
-                "reason": str(error),
-            }
-
-    def _prepare_line_vals(self, subscription, charges) -> dict:
-        """Prepare a preview line with its charges.
-
-        :param subscription: ``saas.subscription``
-        :param list charges: engine rows still to book
-        :return: values of ``saas.billing.run.line``
-        """
-        return {
-            "run_id": self.id,
-            "subscription_id": subscription.id,
-            "amount": float(sum(charge.amount for charge in charges)),
-            "charge_ids": [
-                Command.create(
-                    self.env["saas.billing.run.charge"]._prepare_preview_vals(
-                        subscription, charge
-                    )
-                )
-                for charge in charges
-            ],
-        }
-
-    # ------------------------------------------------------------------
-    # Posting
-    # ------------------------------------------------------------------
-    def _enqueue(self, lines):
-        """Queue chunks of lines; lines that share an invoice stay together.
-
-        :param lines: ``saas.billing.run.line`` to post
-        """
-        self.ensure_one()
-        chunk = self.env["saas.billing.run.line"]
-        for group in lines.grouped(lambda line: line._get_invoice_key()).values():
-            chunk |= group
-            if len(chunk) >= CHUNK_SIZE:
-                self._enqueue_chunk(chunk)
-                chunk = chunk.browse()
-        if chunk:
-            self._enqueue_chunk(chunk)
-        self._enqueue_finish()
-
-    def _enqueue_chunk(self, lines):
-        self.with_delay(
-            description=self.env._(
-                "%(run)s: post %(count)s subscriptions",
-                run=self.name,
-                count=len(lines),
-            ),
-            identity_key=f"saas_billing_run:{self.id}:chunk:{min(lines.ids)}",
-        )._job_post_chunk(lines.ids)
-
-    def _enqueue_finish(self):
-        # Every chunk queues one: the last to commit sees all the others.
-        self.with_delay(
-            description=self.env._("%(run)s: finish", run=self.name), priority=20
-        )._job_finish()
-
-    def _job_post_chunk(self, line_ids: list):
-        """Post some lines; a line that fails goes to the exception queue.
-
-        Running it twice posts nothing new: the ledger knows what is booked.
-
-        :param list line_ids: ids of ``saas.billing.run.line``
-        """
-        self.ensure_one()
-        if self.state != "posting":
-            _logger.info("%s is not posting, chunk left alone", self.name)
-            return
-        lines = self.env["saas.billing.run.line"].browse(line_ids).exists()
-        lines = lines.filtered(lambda line: line.state == "ok")
-        for group in lines.grouped(lambda line: line._get_invoice_key()).values():
-            group._post_group()
-        self._enqueue_finish()
-
-    def _job_finish(self):
-        """Close the run when no line is left to post."""
-        self.ensure_one()
-        left = self.env["saas.billing.run.line"].search_count(
-            [("run_id", "=", self.id), ("state", "=", "ok")], limit=1
-        )
-        if left or self.state != "posting":
-            return
-        self._set_state({"posting"}, "done")
-        self._saas_emit(
-            "billing_run.finished",
-            {"run": self.name, "posted": self.done_count, "failed": self.failed_count},
-        )

@@ -1,21 +1,25 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-from decimal import Decimal
+import logging
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
+from odoo.tools import split_every
 
-from ..engine.variance import check_credit, check_median, check_zero
 from ..exceptions import BillingError, TransitionError
-from .saas_subscription_billing import to_decimal
+
+_logger = logging.getLogger(__name__)
 
 STATES = [
+    ("pending", "To Compute"),
     ("ok", "Ready"),
     ("held", "Held"),
     ("excluded", "Excluded"),
     ("posted", "Posted"),
     ("failed", "Failed"),
 ]
-HISTORY = 6
+COMPUTE_BATCH = 100
+CODE_FAILED = "billing.compute_failed"
 
 
 class SaasBillingRunLine(models.Model):
@@ -71,7 +75,10 @@ class SaasBillingRunLine(models.Model):
     )
     reason = fields.Text(readonly=True, help="Why it failed or was held later.")
     why = fields.Text(compute="_compute_why")
-    comment = fields.Char(help="Needed to release or exclude a held line.")
+    comment = fields.Char(help="Needed to hold, release or exclude a line.")
+    decided_by_id = fields.Many2one("res.users", readonly=True, ondelete="restrict")
+    decided_at = fields.Datetime(readonly=True)
+    charge_count = fields.Integer(compute="_compute_charge_count")
     charge_ids = fields.One2many("saas.billing.run.charge", "run_line_id")
     move_id = fields.Many2one(
         "account.move",
@@ -104,6 +111,11 @@ class SaasBillingRunLine(models.Model):
     def _compute_why(self):
         for line in self:
             line.why = line.reason or line.check_results
+
+    @api.depends("charge_ids")
+    def _compute_charge_count(self):
+        for line in self:
+            line.charge_count = len(line.charge_ids)
 
     @api.depends("run_id", "subscription_id")
     def _compute_display_name(self):
@@ -143,6 +155,41 @@ class SaasBillingRunLine(models.Model):
         :return: True
         """
         return self._decide({"ok", "held"}, "excluded")
+
+    def action_decide(self) -> dict:
+        """Ask for one comment and decide on all selected lines.
+
+        :return: window action; the context key ``default_decision`` preselects
+        """
+        self.run_id._check_role("operator")
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "saas_subscription_ops.saas_billing_run_decide_wizard_action"
+        )
+        action["context"] = {
+            "default_line_ids": self.ids,
+            "default_decision": self.env.context.get("default_decision"),
+        }
+        return action
+
+    def action_recompute(self) -> bool:
+        """Compute lines of a preview again, decisions on them are dropped.
+
+        :return: True; lines with nothing due any more are gone
+        :raise TransitionError: the preview was reviewed already
+        """
+        self.run_id._check_role("operator")
+        for run, lines in self.grouped("run_id").items():
+            run._check_state({"computed"})
+            # The computing must stand by whoever changed it since.
+            run._add_preparer()
+            names = ", ".join(lines.subscription_id.mapped("name")[:20])
+            lines._compute_preview()
+            run.message_post(
+                body=self.env._(
+                    "Computed again: %(subscriptions)s", subscriptions=names
+                )
+            )
+        return True
 
     def action_view_charges(self) -> dict:
         """Open the proposed charges of the line.
@@ -185,7 +232,11 @@ class SaasBillingRunLine(models.Model):
                     )
                 )
             line._log_decision(target)
-            line._set_line_state(target)
+            line._set_line_state(
+                target,
+                decided_by_id=self.env.uid,
+                decided_at=fields.Datetime.now(),
+            )
         self.run_id._add_preparer()
         return True
 
@@ -206,109 +257,100 @@ class SaasBillingRunLine(models.Model):
         self.sudo().write({"state": target, **vals})
 
     # ------------------------------------------------------------------
-    # Checks
+    # Computing
     # ------------------------------------------------------------------
-    def _run_checks(self):
-        """Hold every ready line that one of the checks fires on."""
-        history = self._get_history()
-        for line in self.filtered(lambda line: line.state == "ok"):
-            findings = line._get_findings(history.get(line.subscription_id.id, []))
-            if findings:
-                line._set_line_state("held", check_results="\n".join(findings))
+    def _compute_preview(self):
+        """Price the lines; those with nothing due are dropped, failing ones kept.
 
-    def _get_history(self) -> dict:
-        """Return the amounts of earlier runs per subscription id, oldest first."""
-        rows = self.search(
-            [
-                ("subscription_id", "in", self.subscription_id.ids),
-                ("state", "=", "posted"),
-            ],
-            order="run_id, id",
-        )
-        history = {}
-        for row in rows:
-            amount = to_decimal(row.amount, row.currency_id.decimal_places)
-            history.setdefault(row.subscription_id.id, []).append(amount)
-        return history
-
-    def _get_findings(self, history: list[Decimal]) -> list[str]:
-        """Return, in words, why a person should look at the line.
-
-        Extend it to add a check: call ``super()`` and append a sentence.
-
-        :param list history: amounts of earlier runs, oldest first
-        :return: one sentence per finding
+        Repeating it gives the same lines. The memory used does not grow with them.
         """
+        for batch in split_every(COMPUTE_BATCH, self.ids):
+            # sudo: preview lines are written by the run, their readers only read
+            self.sudo().browse(batch)._compute_batch()
+            # Also what a long computation keeps: prices, usage, ledger rows.
+            self.env.flush_all()
+            self.env.invalidate_all()
+
+    def _compute_batch(self):
+        self.charge_ids.unlink()
+        subscriptions = self.subscription_id
+        charges, previews, errors = {}, {}, {}
+        for line in self:
+            # Usage is read once for all subscriptions of the batch.
+            subscription = line.subscription_id.with_prefetch(subscriptions.ids)
+            rows, previews[line], error = line._price(subscription)
+            if error:
+                errors[line] = error
+            else:
+                charges[line] = rows
+        due = self.browse([line.id for line, rows in charges.items() if rows])
+        failed = self.browse([line.id for line in errors])
+        due._write_preview(charges, previews)
+        for line, error in errors.items():
+            line._set_compute_failed(error)
+        settled = self - due - failed
+        by_subscription = {ln.subscription_id: charges[ln] for ln in settled | due}
+        settled.unlink()
+        due._run_checks()
+        self.env["saas.subscription"].union(*by_subscription)._saas_resolve(CODE_FAILED)
+        for run, lines in due.grouped("run_id").items():
+            self.env["saas.billing.mark"]._mark(
+                run.date_cutoff,
+                {ln.subscription_id: charges[ln] for ln in lines},
+            )
+
+    def _price(self, subscription) -> tuple:
+        """Return the charges due, or why they can't be computed.
+
+        :param subscription: ``saas.subscription`` of the line
+        :return: (engine rows, preview values, None) or (None, None, error)
+        :raise psycopg2.OperationalError: a concurrent transaction; the job repeats
+        """
+        try:
+            with self.env.cr.savepoint(flush=False):
+                rows = subscription._get_unbooked_charges(self.run_id.date_cutoff)
+                Preview = self.env["saas.billing.run.charge"]
+                vals_list = [
+                    {
+                        **Preview._prepare_preview_vals(subscription, charge),
+                        "run_line_id": self.id,
+                    }
+                    for charge in rows
+                ]
+                return rows, vals_list, None
+        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+            raise
+        except Exception as error:  # noqa: BLE001 - becomes an exception record
+            # Whatever can't be priced must not stop the preview of all the others.
+            _logger.info("%s: %s", subscription.name, error, exc_info=True)
+            return None, None, error
+
+    def _write_preview(self, charges: dict, previews: dict):
+        """Store the proposed charges and the amount of the lines."""
+        for line in self:
+            line._set_line_state(
+                "ok",
+                amount=float(sum(charge.amount for charge in charges[line])),
+                check_results=False,
+                reason=False,
+                decided_by_id=False,
+                decided_at=False,
+            )
+        self.env["saas.billing.run.charge"].create(
+            [vals for line in self for vals in previews[line]]
+        )
+
+    def _set_compute_failed(self, error: Exception):
+        """Put a line aside that can't be priced, and tell finance."""
         self.ensure_one()
-        decimals = self.currency_id.decimal_places
-        amounts = [to_decimal(c.amount, decimals) for c in self.charge_ids]
-        booked = sum(
-            (to_decimal(c.amount, decimals) for c in self.subscription_id.charge_ids),
-            Decimal(0),
-        )
-        run = self.run_id
-        findings = [
-            check_median(
-                sum(amounts, Decimal(0)),
-                history[-HISTORY:],
-                to_decimal(run.variance_tolerance),
-            ),
-            check_zero(amounts),
-            check_credit(amounts, booked, to_decimal(run.credit_tolerance)),
-        ]
-        texts = [self._get_finding_text(finding) for finding in findings if finding]
-        return texts + self._get_set_up_findings()
-
-    def _get_finding_text(self, finding) -> str:
-        subscription = self.subscription_id
-        values = {
-            "amount": subscription._format_money(finding.amount),
-            "reference": subscription._format_money(finding.reference),
-        }
-        if finding.code == "variance_median":
-            return self.env._(
-                "%(amount)s is far from the usual %(reference)s.", **values
-            )
-        if finding.code == "zero_invoice":
-            return self.env._("The invoice would ask for nothing.")
-        return self.env._(
-            "Credits of %(amount)s against %(reference)s booked before.", **values
-        )
-
-    def _get_set_up_findings(self) -> list[str]:
-        """Return what is missing in the set-up to invoice the line."""
-        findings = []
-        company = self.company_id
-        for product in self.charge_ids.product_id:
-            accounts = product.with_company(company)._get_product_accounts()
-            if not accounts.get("income"):
-                findings.append(
-                    self.env._(
-                        "%(product)s has no income account: set one on the product "
-                        "or its category.",
-                        product=product.display_name,
-                    )
-                )
-        if self.currency_id != company.currency_id and not self._has_rate():
-            findings.append(
-                self.env._(
-                    "There is no exchange rate for %(currency)s on %(date)s.",
-                    currency=self.currency_id.name,
-                    date=self.run_id.date_invoice,
-                )
-            )
-        return findings
-
-    def _has_rate(self) -> bool:
-        return bool(
-            self.env["res.currency.rate"].search_count(
-                [
-                    ("currency_id", "=", self.currency_id.id),
-                    ("company_id", "in", (False, self.company_id.root_id.id)),
-                    ("name", "<=", self.run_id.date_invoice),
-                ],
-                limit=1,
-            )
+        text = str(error) or repr(error)
+        self._set_line_state("failed", reason=text, amount=0.0, check_results=False)
+        self.subscription_id._saas_raise(
+            CODE_FAILED,
+            text,
+            queue="finance",
+            severity="high",
+            retry_method="saas_retry_compute",
         )
 
     def _saas_account(self):

@@ -439,7 +439,7 @@ class TestSaasBillingRun(SubscriptionCase):
         run = self.create_run()
         run.action_compute()
         self.approve(run)
-        module = "odoo.addons.saas_subscription_ops.models.saas_billing_run.CHUNK_SIZE"
+        module = "odoo.addons.saas_subscription_ops.models.saas_billing_run_posting.CHUNK_SIZE"
         with patch(module, 2), trap_jobs() as trap:
             run.action_post()
             trap.assert_jobs_count(2, only=run._job_post_chunk)

@@ -1,0 +1,188 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+import io
+
+import xlsxwriter
+
+TEXT, MONEY, DAY = "text", "money", "day"
+
+
+class RunWorkbook:
+    """The run report as a workbook: summary, taxes, invoices, what was not posted.
+
+    :param run: ``saas.billing.run``, with the rights to read it
+    :param dict figures: of ``report.saas_subscription_ops.report_saas_billing_run``
+    """
+
+    def __init__(self, run, figures: dict):
+        self.run = run.sudo()  # sudo: the figures were checked and read already
+        self.figures = figures
+        self.env = run.env
+
+    def render(self) -> bytes:
+        """Return the file."""
+        stream = io.BytesIO()
+        # Texts of customers stay texts: no formulas, no links.
+        options = {"in_memory": True, "strings_to_formulas": False}
+        with xlsxwriter.Workbook(stream, options) as self.book:
+            self.formats = {
+                "head": self.book.add_format({"bold": True, "bg_color": "#E9ECEF"}),
+                TEXT: self.book.add_format({"text_wrap": True, "valign": "top"}),
+                MONEY: self.book.add_format(
+                    {"num_format": "#,##0.00", "valign": "top"}
+                ),
+                DAY: self.book.add_format(
+                    {"num_format": "yyyy-mm-dd", "valign": "top"}
+                ),
+            }
+            self._add_summary()
+            self._add_totals()
+            self._add_taxes()
+            self._add_invoices()
+            self._add_open_lines()
+        return stream.getvalue()
+
+    def _add_sheet(self, name: str, columns: list, rows: list):
+        """Write a sheet.
+
+        :param str name: its tab
+        :param list columns: (head, kind, width)
+        :param list rows: values, one per column
+        """
+        sheet = self.book.add_worksheet(name)
+        sheet.freeze_panes(1, 0)
+        for index, (head, _kind, width) in enumerate(columns):
+            sheet.set_column(index, index, width)
+            sheet.write_string(0, index, head, self.formats["head"])
+        for number, row in enumerate(rows, 1):
+            for index, ((_head, kind, _width), value) in enumerate(
+                zip(columns, row, strict=True)
+            ):
+                self._write(sheet, number, index, kind, value)
+        if rows:
+            sheet.autofilter(0, 0, len(rows), len(columns) - 1)
+
+    def _write(self, sheet, row: int, column: int, kind: str, value):
+        form = self.formats[kind]
+        if value is None or value is False or value == "":
+            sheet.write_blank(row, column, None, form)
+        elif kind == MONEY:
+            sheet.write_number(row, column, value, form)
+        elif kind == DAY:
+            sheet.write_datetime(row, column, value, form)
+        else:
+            sheet.write_string(row, column, str(value), form)
+
+    def _add_summary(self):
+        run, _ = self.run, self.env._
+        state = dict(run._fields["state"]._description_selection(self.env))[run.state]
+        rows = [
+            (_("Billing run"), run.name),
+            (_("Company"), run.company_id.name),
+            (_("Due before"), run.date_cutoff),
+            (_("Invoice date"), run.date_invoice),
+            (_("Plans"), ", ".join(run.plan_ids.mapped("name")) or _("All")),
+            (_("Accounts"), ", ".join(run.partner_ids.mapped("name")) or _("All")),
+            (_("Schedule"), run.schedule_id.name),
+            (_("State"), state),
+            *(
+                (label, f"{who}, {moment:%Y-%m-%d %H:%M} UTC")
+                for label, who, moment in self.figures["people"]
+            ),
+            (_("Reason of the refusal"), run.refuse_reason),
+            (_("Posted"), run.done_count),
+            (_("Held"), run.held_count),
+            (_("Excluded"), run.excluded_count),
+            (_("Failed"), run.failed_count),
+        ]
+        columns = [(_("What"), TEXT, 28), (_("Value"), TEXT, 60)]
+        self._add_sheet(_("Summary"), columns, rows)
+
+    def _add_totals(self):
+        _ = self.env._
+        columns = [
+            (_("Currency"), TEXT, 10),
+            (_("Document"), TEXT, 24),
+            (_("Number"), TEXT, 10),
+            (_("Untaxed"), MONEY, 16),
+            (_("Tax"), MONEY, 16),
+            (_("Total"), MONEY, 16),
+        ]
+        rows = [
+            (
+                row["currency"].name,
+                row["type"],
+                row["count"],
+                row["untaxed"],
+                row["tax"],
+                row["total"],
+            )
+            for row in self.figures["totals"]
+        ]
+        self._add_sheet(_("Amounts"), columns, rows)
+
+    def _add_taxes(self):
+        _ = self.env._
+        columns = [
+            (_("Currency"), TEXT, 10),
+            (_("Tax"), TEXT, 32),
+            (_("Base"), MONEY, 16),
+            (_("Tax Amount"), MONEY, 16),
+        ]
+        rows = [
+            (row["currency"].name, row["tax"], row["base"], row["amount"])
+            for row in self.figures["taxes"]
+        ]
+        self._add_sheet(_("Taxes"), columns, rows)
+
+    def _add_invoices(self):
+        _ = self.env._
+        columns = [
+            (_("Invoice"), TEXT, 20),
+            (_("Customer"), TEXT, 36),
+            (_("Date"), DAY, 12),
+            (_("Subscriptions"), TEXT, 24),
+            (_("Currency"), TEXT, 10),
+            (_("Untaxed"), MONEY, 16),
+            (_("Total"), MONEY, 16),
+        ]
+        rows = [
+            (
+                move.name,
+                move.partner_id.display_name,
+                move.invoice_date,
+                move.invoice_origin,
+                move.currency_id.name,
+                move.amount_untaxed_in_currency_signed,
+                move.amount_total_in_currency_signed,
+            )
+            for move in self.figures["moves"]
+        ]
+        self._add_sheet(_("Invoices"), columns, rows)
+
+    def _add_open_lines(self):
+        _ = self.env._
+        columns = [
+            (_("State"), TEXT, 16),
+            (_("Subscription"), TEXT, 18),
+            (_("Account"), TEXT, 36),
+            (_("Currency"), TEXT, 10),
+            (_("Amount"), MONEY, 16),
+            (_("Why"), TEXT, 60),
+            (_("Comment"), TEXT, 40),
+            (_("Decided By"), TEXT, 24),
+        ]
+        rows = [
+            (
+                label,
+                line.subscription_id.name,
+                line.partner_id.name,
+                line.currency_id.name,
+                line.amount,
+                line.why,
+                line.comment,
+                line.decided_by_id.name,
+            )
+            for label, lines in self.figures["open"]
+            for line in lines
+        ]
+        self._add_sheet(_("Not Posted"), columns, rows)
