@@ -67,6 +67,31 @@ class AccountMove(models.Model):
             )
 
     # ------------------------------------------------------------------
+    # Numbers
+    # ------------------------------------------------------------------
+    def _get_last_sequence(self, relaxed=False, with_prefix=None):
+        """Look the last number up once per batch and sequence.
+
+        Only the format is taken from it: once the transaction holds the lock on a
+        sequence, the next number is counted on by ``sequence.mixin``.
+        """
+        known = self.env.context.get("saas_last_sequences")
+        if known is None:
+            return super()._get_last_sequence(relaxed, with_prefix)
+        journal = self.journal_id
+        key = (
+            journal.id,
+            self.date,
+            self.move_type == "out_refund",
+            journal.is_self_billing and self.commercial_partner_id.id,
+            relaxed,
+            with_prefix,
+        )
+        if key not in known:
+            known[key] = super()._get_last_sequence(relaxed, with_prefix)
+        return known[key]
+
+    # ------------------------------------------------------------------
     # Events
     # ------------------------------------------------------------------
     def saas_record_invoice_events(self) -> bool:
@@ -76,38 +101,45 @@ class AccountMove(models.Model):
         """
         self.check_access("write")
         # sudo: accountants post and reconcile without a right on the event ledger
-        for move in self.sudo().filtered(
+        posted = self.sudo().filtered(
             lambda move: move.state == "posted" and move.saas_charge_count
-        ):
-            move._saas_emit_once("invoice.posted")
-            if move.payment_state in ("paid", "in_payment"):
-                move._saas_emit_once("invoice.paid")
+        )
+        posted._saas_emit_once("invoice.posted")
+        posted.filtered(
+            lambda move: move.payment_state in ("paid", "in_payment")
+        )._saas_emit_once("invoice.paid")
         return True
 
     def _saas_emit_once(self, name: str):
-        self.ensure_one()
-        known = self.env["saas.event"].search_count(
+        """Write an event for each invoice that has none of that name yet."""
+        if not self:
+            return
+        groups = self.env["saas.event"]._read_group(
             [
                 ("res_model", "=", self._name),
-                ("res_id", "=", self.id),
+                ("res_id", "in", self.ids),
                 ("name", "=", name),
             ],
-            limit=1,
+            ["res_id"],
         )
-        if not known:
-            self._saas_emit(
-                name,
-                {
-                    "number": self.name,
-                    "type": self.move_type,
-                    "untaxed": str(self.amount_untaxed),
-                    "total": str(self.amount_total),
-                    "currency": self.currency_id.name,
-                    "subscriptions": self.saas_charge_ids.subscription_id.mapped(
-                        "name"
-                    ),
-                },
-            )
+        known = {res_id for [res_id] in groups}
+        self.filtered(lambda move: move.id not in known)._saas_emit(name)
+
+    def _prepare_saas_event_vals(self, name, payload, account, causation):
+        if payload is None and name.startswith("invoice."):
+            payload = self._get_saas_event_payload()
+        return super()._prepare_saas_event_vals(name, payload, account, causation)
+
+    def _get_saas_event_payload(self) -> dict:
+        self.ensure_one()
+        return {
+            "number": self.name,
+            "type": self.move_type,
+            "untaxed": str(self.amount_untaxed),
+            "total": str(self.amount_total),
+            "currency": self.currency_id.name,
+            "subscriptions": self.saas_charge_ids.subscription_id.mapped("name"),
+        }
 
     # ------------------------------------------------------------------
     # KPI

@@ -23,9 +23,44 @@ class SaasBillingRunLine(models.Model):
             return (subscription.bill_to_id.id, subscription.currency_id.id)
         return ("subscription", subscription.id)
 
+    def _get_invoice_groups(self) -> list:
+        """Return the lines by invoice, each a recordset."""
+        return list(self.grouped(lambda line: line._get_invoice_key()).values())
+
+    def _post_chunk(self):
+        """Post lines of any number of invoices; failing ones never stop the others.
+
+        All are posted as one batch. What can't be posted is found by halving the
+        batch, down to the single invoice and line.
+        """
+        unchanged = self._set_changed_aside()
+        unchanged._post_groups(unchanged._get_invoice_groups())
+
+    def _set_changed_aside(self):
+        """Hold what is not due as it was approved, before anything is invoiced.
+
+        :return: the other lines
+        """
+        rest = self
+        for line in self:
+            error = line._attempt(line._get_approved_charges)
+            if error:
+                line._set_failed(error)
+                rest -= line
+        return rest
+
+    def _post_groups(self, groups: list):
+        lines = self.browse().concat(*groups)
+        if len(groups) < 2:
+            lines._post_group()
+        elif lines._attempt(lines._do_post):
+            middle = len(groups) // 2
+            self._post_groups(groups[:middle])
+            self._post_groups(groups[middle:])
+
     def _post_group(self):
         """Post lines that share an invoice; failing ones never stop the others."""
-        errors = self._try_post()
+        errors = self._try_post() if self else {}
         if not errors:
             return
         rest = self - self.browse([line.id for line in errors])
@@ -110,22 +145,51 @@ class SaasBillingRunLine(models.Model):
     def _do_post(self):
         """Book and invoice the lines' charges, exactly as approved.
 
+        The numbers of the invoices are drawn last: from then on other transactions
+        that post in the same journal wait for this one.
+
         :raise PreviewChangedError: something else is due now
-        :raise BillingError: the invoice can't be made as approved
+        :raise BillingError: an invoice can't be made as approved
         """
         # sudo: invoices are made by the run, not by rights of its operator; the run
         # was approved by somebody else
         lines = self.sudo()
+        if not lines:
+            return
         lines.subscription_id._saas_lock()
         charges = {line: line._get_approved_charges() for line in lines}
-        move = lines._create_move(charges)
-        lines._book(charges, move)
-        move.action_post()
-        lines._set_line_state("posted", move_id=move.id, reason=False)
+        groups = lines._get_invoice_groups()
+        moves = lines._create_moves(groups, charges)
+        lines._book(groups, charges, moves)
+        for group, move in zip(groups, moves, strict=True):
+            group._set_line_state("posted", move_id=move.id, reason=False)
         # What other runs could not post for these subscriptions is booked now.
         known = self.search([("subscription_id", "in", lines.subscription_id.ids)])
         known._saas_resolve("billing.preview_changed")
         lines._saas_resolve("billing.post_failed")
+        lines._log_origin(moves)
+        lines.env.flush_all()
+        lines._number(moves)
+
+    def _number(self, moves):
+        """Post the invoices and write their events."""
+        Rule = self.env["base.automation"]
+        done = {}
+        for name in ("posted", "paid"):
+            rule = self.env.ref(
+                f"saas_subscription_ops.base_automation_account_move_{name}",
+                raise_if_not_found=False,
+            )
+            if rule:
+                done[Rule.browse(rule.id)] = moves
+        self.env["saas.invoice.builder"]._post_moves(moves, done)
+        # The rules would do it one by one.
+        moves.saas_record_invoice_events()
+
+    def _log_origin(self, moves):
+        """Say in the chatter which run made the invoices."""
+        body = self.env._("Made by billing run %s.", self.run_id[:1]._get_html_link())
+        moves._message_log_batch(bodies=dict.fromkeys(moves.ids, body))
 
     def _get_approved_charges(self) -> list:
         """Return what is due, after making sure it is what was approved.
@@ -156,26 +220,41 @@ class SaasBillingRunLine(models.Model):
             )
         return due
 
-    def _create_move(self, charges: dict):
-        """Create the draft invoice or credit note of the lines."""
-        run = self.run_id
-        first = self.subscription_id[:1]
+    def _create_moves(self, groups: list, charges: dict):
+        """Create the draft invoice or credit note of each group.
+
+        :param list groups: lines by invoice
+        :param dict charges: engine rows per line
+        :return: ``account.move``, in the order of the groups
+        """
+        builder = self.env["saas.invoice.builder"].with_company(self.run_id.company_id)
+        moves = builder._create_moves(
+            [group._prepare_invoice_vals(charges) for group in groups]
+        )
+        for move in moves:
+            self._check_locked(move)
+        return moves
+
+    def _prepare_invoice_vals(self, charges: dict) -> dict:
+        """Prepare one invoice or credit note of lines that share it."""
         total = sum(
-            (charge.amount for rows in charges.values() for charge in rows), Decimal(0)
+            (charge.amount for line in self for charge in charges[line]), Decimal(0)
         )
         sign = -1 if total < 0 else 1
-        line_vals = []
-        for line, rows in charges.items():
-            subscription = line.subscription_id.with_context(lang=first.bill_to_id.lang)
-            for charge in rows:
-                vals = subscription._prepare_invoice_line_vals(charge, sign)
-                line_vals.append({**vals, "sequence": 10 + len(line_vals)})
         vals = self._prepare_move_vals(sign)
-        vals["invoice_line_ids"] = [fields.Command.create(val) for val in line_vals]
-        Move = self.env["account.move"].with_company(run.company_id)
-        move = Move.create(vals)
-        self._check_locked(move)
-        return move
+        lang = self.subscription_id[:1].bill_to_id.lang
+        rows = []
+        for line in self:
+            subscription = line.subscription_id.with_context(lang=lang)
+            rows += [
+                subscription._prepare_invoice_line_vals(charge, sign)
+                for charge in charges[line]
+            ]
+        vals["invoice_line_ids"] = [
+            fields.Command.create({**row, "sequence": 10 + index})
+            for index, row in enumerate(rows)
+        ]
+        return vals
 
     def _prepare_move_vals(self, sign: int) -> dict:
         """Prepare the invoice without its lines.
@@ -216,27 +295,28 @@ class SaasBillingRunLine(models.Model):
                 )
             )
 
-    def _book(self, charges: dict, move):
+    def _book(self, groups: list, charges: dict, moves):
         """Write the ledger rows, each with the invoice line that shows it."""
-        move_lines = iter(
-            move.invoice_line_ids.filtered(
-                lambda line: line.display_type == "product"
-            ).sorted("sequence")
-        )
-        sign = -1 if move.move_type == "out_refund" else 1
         vals_list = []
-        for line, rows in charges.items():
-            for charge in rows:
-                move_line = next(move_lines)
-                line._check_invoiced(move_line, charge, sign)
-                vals_list.append(
-                    {
-                        **line.subscription_id._prepare_charge_vals(charge),
-                        "run_id": line.run_id.id,
-                        "move_line_id": move_line.id,
-                        "move_id": move.id,
-                    }
-                )
+        for group, move in zip(groups, moves, strict=True):
+            move_lines = iter(
+                move.invoice_line_ids.filtered(
+                    lambda line: line.display_type == "product"
+                ).sorted("sequence")
+            )
+            sign = -1 if move.move_type == "out_refund" else 1
+            for line in group:
+                for charge in charges[line]:
+                    move_line = next(move_lines)
+                    line._check_invoiced(move_line, charge, sign)
+                    vals_list.append(
+                        {
+                            **line.subscription_id._prepare_charge_vals(charge),
+                            "run_id": line.run_id.id,
+                            "move_line_id": move_line.id,
+                            "move_id": move.id,
+                        }
+                    )
         self.env["saas.charge"].create(vals_list)
 
     def _check_invoiced(self, move_line, charge, sign: int):
