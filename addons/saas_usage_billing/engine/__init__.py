@@ -6,15 +6,26 @@ Standard library and relative imports only. ``rating.rate`` prices a quantity,
 judges one incoming event.
 """
 
-from . import aggregate, errors, event, money, rating, tiers
+from . import (
+    aggregate,
+    commitment,
+    errors,
+    event,
+    money,
+    rating,
+    tiers,
+    time_weighted,
+)
 from . import models as price_models
 
 __all__ = [
     "aggregate",
+    "commitment",
     "errors",
     "event",
     "money",
     "price_models",
     "rating",
     "tiers",
+    "time_weighted",
 ]
