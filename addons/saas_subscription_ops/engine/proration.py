@@ -7,6 +7,7 @@ its start: however a period is cut, the slices sum to the rounded whole.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -43,6 +44,43 @@ def prorate(amount: Decimal, used: int, whole: int, rounding: Decimal) -> Decima
     if whole <= 0 or not 0 <= used <= whole:
         raise ProrationError(f"cannot use {used} of {whole}")
     return round_money(scale(amount, Fraction(used, whole)), rounding)
+
+
+@dataclass(frozen=True, slots=True)
+class CreditParts:
+    """A credit with its tax: ``total`` is the sum of the rounded parts."""
+
+    item: Decimal
+    tax: Decimal
+
+    @property
+    def total(self) -> Decimal:
+        """Return what the customer gets back."""
+        return CONTEXT.add(self.item, self.tax)
+
+
+def credit_unused(
+    paid: Decimal, unused: int, whole: int, tax_percent: Decimal, rounding: Decimal
+) -> CreditParts:
+    """Credit the unused part of a period that was paid, with its tax.
+
+    Item and tax are each rounded once, the tax on the exact item: a rounded item would
+    carry its rounding into the tax.
+
+    :param paid: price of the whole period without tax, >= 0
+    :param unused: unused days, at least 0 and at most ``whole``
+    :param whole: days of the period, > 0
+    :param tax_percent: rate, >= 0
+    :param rounding: currency rounding unit
+    :return: item and tax, neither above what was paid
+    :raise ProrationError: empty period, unused outside it, negative price or rate
+    """
+    if paid < 0 or tax_percent < 0:
+        raise ProrationError(f"cannot credit {paid} with a tax of {tax_percent} %")
+    tax = CONTEXT.divide(CONTEXT.multiply(paid, tax_percent), Decimal(100))
+    return CreditParts(
+        prorate(paid, unused, whole, rounding), prorate(tax, unused, whole, rounding)
+    )
 
 
 def ratio_30_day(start: date, end: date, months: int = 1) -> Fraction:
