@@ -4,6 +4,7 @@
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from ..engine_loader import load_engine
@@ -31,16 +32,45 @@ _AGGREGATIONS = {
 }
 
 
+_OPEN = ("inf", "infinity", "unlimited", "")
+_UNITS = {
+    "daily": ("day", 1),
+    "weekly": ("week", 1),
+    "monthly": ("month", 1),
+    "quarterly": ("quarter", 1),
+    "half_year": ("month", 6),
+    "half_yearly": ("month", 6),
+    "semester": ("month", 6),
+    "yearly": ("year", 1),
+    "annual": ("year", 1),
+}
+
+
 def tiers(row: Row, price: str = "unit") -> tuple[Any, ...]:
     """Return the tiers of a row."""
     return tuple(
         usage.tiers.Tier(
-            optional(tier, "up_to"),
+            bound(tier.get("up_to")),
             number(tier.get(price) or 0),
             number(tier.get("flat") or 0),
         )
         for tier in need(row, "tiers")
     )
+
+
+def bound(value: Any) -> Decimal | None:
+    """Return the upper bound of a tier, None for an open one."""
+    if value is None or str(value).strip().lower() in _OPEN:
+        return None
+    return number(value)
+
+
+def cadence(row: Row) -> tuple[str, int, int]:
+    """Return unit, units of a step and steps (``step`` or ``count``) of a row."""
+    step = row.get("step") if row.get("step") is not None else row.get("count")
+    word = str(row.get("unit") or "month").lower().replace("-", "_")
+    unit, size = _UNITS.get(word, (word.removesuffix("s"), 1))
+    return unit, size, integer(1 if step is None else step)
 
 
 def terms(row: Row, model: str) -> Any:
@@ -62,7 +92,7 @@ def terms(row: Row, model: str) -> Any:
         options["package_size"] = number(need(row, "size"))
         options["package_mode"] = mode(row, "round")
     elif model == "standard":
-        options["unit"] = number(need(row, "unit"))
+        options["unit"] = number(need(row, "unit", "price"))
     chosen = {name: value for name, value in options.items() if value is not None}
     return rating.PriceTerms(model, **chosen)
 
@@ -279,19 +309,24 @@ def true_up(row: Row, _content: Row) -> list[Check]:
         used, whole = row["ratio_days"]
         unit = Decimal(1) if row.get("unit") == "cents" else Decimal("0.01")
         minimum = ops.proration.prorate(minimum, integer(used), integer(whole), unit)
-    got = rating.true_up(minimum, number(need(row, "used")))
+    used = need(row, "used")
+    parts = used if isinstance(used, list) else [used]
+    got = rating.true_up(minimum, usage.money.add(map(number, parts)))
     return [Check("", got, number(need(row, "true_up")))]
 
 
 def prorate_days(row: Row, _content: Row) -> list[Check]:
     """Price some days of a period."""
     decimals = integer(row.get("decimals", 2))
-    got = ops.proration.prorate(
-        number(need(row, "amount")),
-        integer(need(row, "used_days")),
-        integer(need(row, "period_days")),
-        Decimal(1).scaleb(-decimals),
-    )
+    amount = number(need(row, "amount"))
+    days = integer(need(row, "used_days")), integer(need(row, "period_days"))
+    how = mode(row, "round") or "half_up"
+    if how == "half_up":
+        unit = Decimal(1).scaleb(-decimals)
+        got = ops.proration.prorate(amount, *days, unit)
+    else:
+        exact = ops.money.scale(amount, Fraction(*days))
+        got = ops.money.round_decimals(exact, decimals, how)
     return [Check("", got, number(need(row, "result")))]
 
 
@@ -299,20 +334,22 @@ def next_date(row: Row, _content: Row) -> list[Check]:
     """Step to the next period start."""
     anchor = day(need(row, "anchor", "current"))
     current = day(row["current"]) if row.get("current") is not None else anchor
-    got = ops.period.next_date(
-        anchor, current, integer(row.get("step", 1)), row.get("unit") or "month"
-    )
+    unit, size, step = cadence(row)
+    if size == 1:
+        got = ops.period.next_date(anchor, current, step, unit)
+    else:  # half years have no unit of their own, only a calendar
+        every = ops.period.Recurrence(unit, size)
+        index = ops.period.grid_index(anchor, every, current)
+        got = ops.period.grid_date(anchor, every, index + step)
     return [Check("", got, day(need(row, "next")))]
 
 
 def next_date_snap(row: Row, _content: Row) -> list[Check]:
     """Find the first boundary of the anchored calendar after a date."""
-    recurrence = ops.period.Recurrence(
-        row.get("unit") or "month", integer(row.get("step", 1))
-    )
-    got = ops.period.next_grid_date(
-        day(need(row, "anchor")), day(need(row, "current")), recurrence
-    )
+    unit, size, step = cadence(row)
+    every = ops.period.Recurrence(unit, size * step)
+    anchor, current = day(need(row, "anchor")), day(need(row, "current"))
+    got = ops.period.next_grid_date(anchor, current, every)
     return [Check("", got, day(need(row, "next")))]
 
 
@@ -342,9 +379,9 @@ def round_half_up(row: Row, _content: Row) -> list[Check]:
 
 def floor_ceil(row: Row, _content: Row) -> list[Check]:
     """Round down or up to decimals."""
-    got = ops.money.round_decimals(
-        number(need(row, "value")), integer(row.get("decimals", 0)), need(row, "fn")
-    )
+    how = mode({"fn": need(row, "fn")}, "fn") or "half_up"
+    decimals = integer(row.get("decimals", 0))
+    got = ops.money.round_decimals(number(need(row, "value")), decimals, how)
     return [Check("", got, number(need(row, "result")))]
 
 

@@ -5,11 +5,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import billing, sla
+from . import billing, billing_time, sla
 from .values import CaseError, Check, load, show
 
 Kind = Callable[[Mapping[str, Any], Mapping[str, Any]], list[Check]]
-KINDS: Mapping[str, Kind] = {**billing.KINDS, **sla.KINDS}
+KINDS: Mapping[str, Kind] = {
+    **billing.KINDS,
+    **billing_time.KINDS,
+    **sla.KINDS,
+}
 
 
 class Outcome(NamedTuple):

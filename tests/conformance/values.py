@@ -75,6 +75,22 @@ def need(row: Mapping[str, Any], *names: str) -> Any:
     raise CaseError(f"the case lacks {' or '.join(names)}")
 
 
+def many(row: Mapping[str, Any], name: str) -> list[Any]:
+    """Return a list; a missing one is empty.
+
+    :param row: merged row
+    :param name: key
+    :return: the list
+    :raise CaseError: anything else
+    """
+    value = row.get(name)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise CaseError(f"{name} is not a list: {value!r}")
+    return value
+
+
 def number(value: Any) -> Decimal:
     """Return a finite decimal number.
 
@@ -129,12 +145,12 @@ def flag(value: Any) -> bool:
 def day(value: Any) -> date:
     """Return a date.
 
-    :param value: ISO text
+    :param value: ISO text; of a point in time the date that is written
     :return: the date
     :raise CaseError: anything else
     """
     try:
-        return date.fromisoformat(str(value))
+        return datetime.fromisoformat(re.sub("[Zz]$", "", str(value).strip())).date()
     except ValueError as error:
         raise CaseError(f"not a date: {value!r}") from error
 
@@ -191,6 +207,8 @@ def show(value: Any) -> str:
     :param value: number, date, instant, length or anything else
     :return: text without blanks where possible
     """
+    if isinstance(value, list):
+        return ",".join(map(show, value))
     if isinstance(value, Decimal):
         return f"{value:f}"
     if isinstance(value, datetime):

@@ -84,6 +84,46 @@ def test_a_broken_file_is_one_failed_line(tmp_path: Path, text: str) -> None:
     assert len(outcomes) == 1 and outcomes[0].problem
 
 
+@pytest.mark.parametrize(
+    "kind, row, word",
+    [
+        ("prorated_graduated", "{tiers: [{up_to: null}], events: [1]}", "length"),
+        ("prorated_graduated", "{tiers: [{up_to: inf, flat: 3}], amount: 3}", ""),
+        ("weighted_sum", "{events: [5], value: 0}", "not a pair"),
+        ("weighted_sum", "{events: 5, value: 0}", "not a list"),
+        ("weighted_sum", "{events: [], value: 0}", "lacks period_start"),
+        ("unique_prorated", "{intervals: [[0, 1]], value: 1}", "lacks period_start"),
+        ("unique_prorated", "{intervals: [[1, 0]], period_days: 9, value: 1}", "Aggr"),
+        ("windowed_commitment", "{windows: [{unit: 1}], amount: 1}", "lacks usage"),
+        ("windowed_commitment", "{windows: [], amount: 0}", ""),
+        ("wallet", "{granted: 5, charges: [2]}", "expects nothing"),
+        ("wallet", "{granted: 5, charges: [2, 4], paid: [2, 3], balances: [3, 0]}", ""),
+        ("wallet", "{granted: 5, charges: [2], balances: [4]}", "wanted 4"),
+        ("rollover", "{balance: 5, min: 9, max: 3, result: 3}", "TermsError"),
+        ("credit_note", "{paid: 10, unused: [1], item: 1}", "error"),
+        ("credit_note", "{paid: 10, unused: [1, 3], decimals: 2, item: 3.33}", ""),
+        ("next_date", "{anchor: 2026-01-31, unit: half_year, next: 2026-07-31}", ""),
+        ("next_date", "{anchor: 2026-01-31, unit: months, count: 1}", "lacks next"),
+        ("next_date", "{anchor: 2026-01-31, unit: moon, next: 2026-02-28}", "Period"),
+        ("next_date", "{anchor: 2026-01-31, step: 0, next: 2026-02-28}", "Period"),
+        (
+            "prorate_days",
+            "{amount: -9, used_days: 1, period_days: 2, result: -4.5}",
+            "",
+        ),
+        ("prorate_days", "{amount: 9, used_days: 3, period_days: 2, result: 9}", "use"),
+        ("floor_ceil", "{fn: down, value: -1.5, result: -2}", ""),
+        ("true_up", "{minimum: 10, used: [2, 3], true_up: 5}", ""),
+    ],
+)
+def test_rows_of_other_kinds(tmp_path: Path, kind: str, row: str, word: str) -> None:
+    """Accepted spellings pass, anything else says what is wrong."""
+    text = f"cases:\n- {{id: X, kind: {kind}, rows: [{row}]}}\n"
+    (outcome,) = run(tmp_path, text)
+    assert word in outcome.problem
+    assert bool(outcome.problem) == bool(word)
+
+
 SLA = """
 calendars:
   split:
