@@ -141,11 +141,17 @@ class SaasBillingRunLine(models.Model):
         decimals = self.currency_id.decimal_places
         amounts = [to_decimal(charge.amount, decimals) for charge in self.charge_ids]
         amount = sum(amounts, Decimal(0))
+        # A coupon was agreed and reduces this very invoice: nothing is given back.
+        credits = [
+            to_decimal(charge.amount, decimals)
+            for charge in self.charge_ids
+            if not charge.ref.startswith("coupon:")
+        ]
         run = self.run_id
         findings = [
             check_median(amount, facts.history, to_decimal(run.variance_tolerance)),
             check_zero(amounts),
-            check_credit(amounts, facts.booked, to_decimal(run.credit_tolerance)),
+            check_credit(credits, facts.booked, to_decimal(run.credit_tolerance)),
         ]
         if not facts.history:
             tolerance = to_decimal(run.first_tolerance)

@@ -1,6 +1,9 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from . import test_saas_plan
+from . import test_saas_coupon
 from . import test_sale_order
+from . import test_sale_order_value
+from . import test_sale_order_amend
 from . import test_onboarding
 from . import test_saas_subscription
 from . import test_saas_charge
