@@ -18,6 +18,7 @@ from . import saas_amendment_check
 from . import saas_amendment_preview
 from . import saas_subscription_amend
 from . import saas_subscription_kpi
+from . import saas_subscription_import
 from . import saas_subscription_coupon
 from . import saas_subscription_quote
 from . import saas_charge
