@@ -12,12 +12,20 @@ class TransitionError(SubscriptionError):
     """The state chart does not know this step."""
 
 
+class AmendmentError(SubscriptionError):
+    """The change can't be made, or not on that day."""
+
+
 class QuoteError(SubscriptionError):
     """The quotation can't become a valid subscription."""
 
 
 class CouponError(SubscriptionError):
     """The coupon can't be granted, or no longer be changed."""
+
+
+class HistoryError(SubscriptionError):
+    """The rows of an imported history can't be used."""
 
 
 class OnboardingError(SubscriptionError):

@@ -327,7 +327,8 @@ class SaasSubscription(models.Model):
                 )
             )
         frozen = {"partner_id", "plan_id", "currency_id", "company_id", "anchor_date"}
-        if frozen & vals.keys():
+        in_sync = self.env.context.get("saas_sync_terms")
+        if frozen & vals.keys() and not in_sync:
             self._check_terms_editable()
         return super().write(vals)
 

@@ -8,11 +8,13 @@ from decimal import Decimal
 from odoo import models
 from odoo.tools.misc import format_date, formatLang
 
+from ..engine.coupon import CouponTerms
 from ..engine.errors import EngineError
 from ..engine.ledger import BookedCharge, ProposedCharge, difference
 from ..engine.money import round_decimals
-from ..engine.period import Recurrence, aligned_anchor, next_grid_date
+from ..engine.period import Recurrence
 from ..engine.proposal import LineTerms, PlanTerms, propose
+from ..engine.service import Pause
 from ..exceptions import BillingError
 
 QUANTITY_DECIMALS = 6
@@ -50,7 +52,14 @@ class SaasSubscription(models.Model):
         if self.state == "draft":
             return []
         try:
-            return propose(self._get_plan_terms(), self._get_line_terms(), date_cutoff)
+            return propose(
+                self._get_plan_terms(),
+                self._get_line_terms(),
+                date_cutoff,
+                self._get_coupon_terms(
+                    [(line.id, line.product_id) for line in self.line_ids]
+                ),
+            )
         except EngineError as error:
             raise BillingError(
                 self.env._(
@@ -61,7 +70,11 @@ class SaasSubscription(models.Model):
                 )
             ) from error
 
-    def _get_plan_terms(self) -> PlanTerms:
+    def _get_plan_terms(self, pauses: tuple[Pause, ...] | None = None) -> PlanTerms:
+        """Return the calendar and money terms as the engine knows them.
+
+        :param pauses: default those of the confirmed amendments
+        """
         self.ensure_one()
         plan = self.plan_id
         return PlanTerms(
@@ -72,23 +85,38 @@ class SaasSubscription(models.Model):
             rounding=to_decimal(self.currency_id.rounding),
             tz=self.tz,
             start=self.trial_end or self.date_start,
+            pauses=self._get_pauses() if pauses is None else pauses,
+            grace_days=plan.grace_days,
         )
 
     def _get_line_terms(self) -> list[LineTerms]:
         return [
-            LineTerms(
-                line_id=line.id,
-                quantity=to_decimal(line.quantity),
-                price_unit=to_decimal(line.price_unit),
-                date_start=line.date_start,
-                date_end=self._get_line_end(line),
-                kind=line.kind,
-                timing=line.timing,
-                discount=to_decimal(line.discount),
-                description=line.name,
-            )
+            line._get_terms()
             for line in self.line_ids
             if line.kind in ("recurring", "one_time")
+        ]
+
+    def _get_coupon_terms(self, lines) -> list[CouponTerms]:
+        """Return the granted coupons.
+
+        :param list lines: (line id, product) pairs they may reduce
+        :return: engine terms, in the order they were granted
+        """
+        return [
+            CouponTerms(
+                coupon_id=grant.id,
+                discount_type=grant.discount_type,
+                value=to_decimal(grant.value),
+                date_start=grant.date_start,
+                duration=grant.duration,
+                periods=grant.periods,
+                line_ids=frozenset(
+                    key for key, product in lines if product in grant.product_ids
+                )
+                if grant.product_ids
+                else None,
+            )
+            for grant in self.coupon_ids.sorted(lambda g: (g.date_start, g.id))
         ]
 
     def _get_line_end(self, line) -> date | None:
@@ -114,7 +142,12 @@ class SaasSubscription(models.Model):
             for charge in self._get_proposed_charges(date_cutoff)
         ]
         try:
-            return difference(proposed, self._get_booked_charges(), date_cutoff)
+            return difference(
+                proposed,
+                self._get_booked_charges(),
+                date_cutoff,
+                self.plan_id.grace_days,
+            )
         except EngineError as error:
             raise BillingError(
                 self.env._(
@@ -202,15 +235,32 @@ class SaasSubscription(models.Model):
     def _get_proration_label(self, charge: ProposedCharge) -> str:
         if charge.kind == "adjustment":
             return self._get_adjustment_label(charge)
-        if charge.kind != "recurring":
+        if charge.kind == "credit":
+            return self._get_coupon_label(charge)
+        details = charge.details
+        if charge.kind != "recurring" or "period_days" not in details:
             return ""
-        start, end = self._get_full_period(charge)
-        served = (charge.service_end - charge.service_start).days
-        whole = (end - start).days
-        if served == whole or self.plan_id.proration_policy == "none":
+        if self.plan_id.proration_policy == "none":
             return ""
+        if details.get("paused_days"):
+            return self.env._(
+                "Prorated: %(served)s of %(whole)s days, %(paused)s days paused",
+                served=details["served_days"],
+                whole=details["period_days"],
+                paused=details["paused_days"],
+            )
         return self.env._(
-            "Prorated: %(served)s of %(whole)s days", served=served, whole=whole
+            "Prorated: %(served)s of %(whole)s days",
+            served=details["served_days"],
+            whole=details["period_days"],
+        )
+
+    def _get_coupon_label(self, charge: ProposedCharge) -> str:
+        grant = self.env["saas.subscription.coupon"].browse(charge.details["coupon"])
+        return self.env._(
+            "Coupon %(code)s: %(reduction)s",
+            code=grant.coupon_id.code,
+            reduction=grant.label,
         )
 
     def _get_adjustment_label(self, charge: ProposedCharge) -> str:
@@ -223,14 +273,6 @@ class SaasSubscription(models.Model):
     def _format_money(self, amount) -> str:
         return formatLang(self.env, float(amount), currency_obj=self.currency_id)
 
-    def _get_full_period(self, charge: ProposedCharge) -> tuple[date, date]:
-        """Return the whole plan period a recurring charge lies in."""
-        # The reference ends with the start of the plan period.
-        start = date.fromisoformat(charge.ref.rsplit(":", 1)[1])
-        terms = self._get_plan_terms()
-        anchor = aligned_anchor(terms.anchor, terms.recurrence.unit, terms.alignment)
-        return start, next_grid_date(anchor, start, terms.recurrence)
-
     def _prepare_charge_vals(self, charge: ProposedCharge) -> dict:
         """Prepare a ledger row without the invoice it is shown on.
 
@@ -239,7 +281,7 @@ class SaasSubscription(models.Model):
         """
         self.ensure_one()
         base = charge.kind
-        if charge.kind == "adjustment":
+        if charge.kind in ("adjustment", "credit"):
             base = charge.details.get("adjusts", "recurring")
         return {
             "name": charge.description or self.plan_id.name,

@@ -3,23 +3,97 @@ from datetime import date
 
 from odoo import api, fields, models
 
+from ..engine.proposal import coupon_applies
+from .saas_subscription_terms import FoldedTerms
+
 
 class SaasSubscription(models.Model):
     _inherit = "saas.subscription"
 
     def _get_mrr_on(self, day: date) -> float:
-        """Return the monthly recurring revenue of the lines in force on a day.
+        """Return the monthly recurring revenue on a day.
+
+        Untaxed recurring lines in force, every recurrence in months, less the coupons
+        that recur; nothing while paused.
 
         :param date day: calendar date in the subscription's time zone
-        :return: untaxed amount per month, rounded once to the subscription currency
+        :return: amount per month, rounded once to the subscription currency
         """
         self.ensure_one()
-        months = self.plan_id._get_months_per_period()
         lines = self.line_ids.filtered(
             lambda line: line.kind == "recurring" and line._is_in_force(day)
         )
-        total = sum(line._get_untaxed_price() for line in lines)
-        return self.currency_id.round(total * months.denominator / months.numerator)
+        return self._sum_mrr(lines, day, self._get_pauses() if lines else ())
+
+    def _get_folded_mrr(self, terms: FoldedTerms, day: date) -> float:
+        """Return the monthly recurring revenue that folded terms give on a day.
+
+        :param FoldedTerms terms: see ``_fold_terms``
+        :param date day: calendar date in the subscription's time zone
+        """
+        self.ensure_one()
+        lines = self.env["saas.subscription.line"]
+        if not terms.date_end or day < terms.date_end:
+            for segments in terms.segments.values():
+                for segment in segments:
+                    end = segment.date_end
+                    if segment.date_start <= day and not (end and end <= day):
+                        lines |= lines.new(self._prepare_probe_vals(segment))
+        lines = lines.filtered(lambda line: line.kind == "recurring")
+        return self._sum_mrr(lines, day, terms.pauses)
+
+    def _prepare_probe_vals(self, segment) -> dict:
+        values = segment.values
+        recurrence = values["recurrence"]
+        return {
+            "subscription_id": self.id,
+            "product_id": values["product_id"],
+            "kind": values["kind"],
+            "timing": values["timing"],
+            "quantity": float(values["quantity"]),
+            "price_unit": float(values["price_unit"]),
+            "discount": float(values["discount"]),
+            "recurrence_unit": recurrence and recurrence.unit,
+            "recurrence_count": recurrence and recurrence.count,
+        }
+
+    def _sum_mrr(self, lines, day: date, pauses) -> float:
+        """Sum recurring lines to an amount per month.
+
+        :param lines: ``saas.subscription.line`` in force on the day
+        :param date day: calendar date
+        :param pauses: engine pauses
+        """
+        if any(p.start <= day and (not p.end or day < p.end) for p in pauses):
+            return 0.0
+        plan = self._get_plan_terms(pauses) if self.coupon_ids else None
+        products = [(line.id, line.product_id) for line in lines]
+        coupons = self._get_coupon_terms(products) if plan else []
+        total = of_plan = 0
+        for line in lines:
+            months = line._get_months_per_period()
+            amount = line._get_untaxed_price() * months.denominator / months.numerator
+            recurrence = line._get_recurrence()
+            for coupon in coupons:
+                if (
+                    coupon.discount_type == "percent"
+                    and coupon.duration != "once"
+                    and (coupon.line_ids is None or line.id in coupon.line_ids)
+                    and coupon_applies(plan, coupon, recurrence, day)
+                ):
+                    amount *= 1 - float(coupon.value) / 100
+            total += amount
+            if recurrence in (None, plan and plan.recurrence):
+                of_plan += amount
+        months = self.plan_id._get_months_per_period()
+        off = sum(
+            float(coupon.value) * months.denominator / months.numerator
+            for coupon in coupons
+            if coupon.discount_type == "amount"
+            and coupon.duration != "once"
+            and coupon_applies(plan, coupon, None, day)
+        )
+        return self.currency_id.round(total - min(off, of_plan))
 
     @api.model
     def _get_running_domain(self, day: date) -> list:

@@ -87,11 +87,7 @@ class SaasSubscription(models.Model):
         self.ensure_one()
         # A start in the future counts from its first day.
         self.terms_date = max(self.date_start, fields.Date.context_today(self))
-        tier = self.plan_id.support_tier_id
-        account = self._saas_account()
-        if tier and account.saas_support_tier_id != tier:
-            # sudo: whoever sells the plan need not be allowed to edit accounts
-            account.sudo().saas_support_tier_id = tier
+        self._apply_support_tier()
         self._saas_emit(
             "subscription.activated",
             {
@@ -102,6 +98,15 @@ class SaasSubscription(models.Model):
                 "currency": self.currency_id.name,
             },
         )
+
+    def _apply_support_tier(self):
+        """Give the account the support tier of the plan."""
+        self.ensure_one()
+        tier = self.plan_id.support_tier_id
+        account = self._saas_account()
+        if tier and account.saas_support_tier_id != tier:
+            # sudo: whoever sells the plan need not be allowed to edit accounts
+            account.sudo().saas_support_tier_id = tier
 
     def _saas_account(self):
         return self.commercial_partner_id
@@ -134,11 +139,25 @@ class SaasSubscription(models.Model):
         boundary = self.env["saas.subscription.line"]._search(
             [("next_boundary", "<=", day)]
         )
+        due = self.env["saas.amendment"]._search(
+            [
+                "|",
+                "&",
+                ("state", "=", "scheduled"),
+                ("date_effective", "<=", day),
+                "&",
+                ("state", "=", "applied"),
+                ("date_resume", "<=", day),
+                ("subscription_id.state", "=", "paused"),
+            ]
+        )
         return [
             ("state", "in", LIVE_STATES),
             "|",
             "|",
             "|",
+            "|",
+            ("amendment_ids", "in", due),
             "&",
             ("state", "=", "trial"),
             ("trial_end", "<=", day),
@@ -172,24 +191,89 @@ class SaasSubscription(models.Model):
             subscription._do_advance_to(fields.Date.context_today(self))
 
     def _do_advance_to(self, day: date):
+        """Bring one subscription to its state on a day.
+
+        :param date day: nothing reads the clock below this point
+        """
+        if self.state == "draft":
+            return
         if self.state == "trial" and self.trial_end and self.trial_end <= day:
             self._set_state({"trial"}, "active", self.env._("Trial ended"))
             self._saas_emit("subscription.trial_ended", {"on": str(self.trial_end)})
+        for amendment in self._get_confirmed_amendments():
+            if amendment.date_effective <= day:
+                amendment._take_effect(day)
         if self.date_end and self.date_end <= day:
-            self._expire()
+            self._end()
             return
-        while self.term_end and self.term_end <= day and self.plan_id.term_months:
-            self._renew_term()
+        self._pause_or_resume(day)
+        if not self._waits_for_resume():
+            while self.term_end and self.term_end <= day and self.plan_id.term_months:
+                self._renew_term()
         self.terms_date = max(self.date_start, day)
 
-    def _renew_term(self):
-        old_end = self.term_end
-        self.term_end = fields.Date.add(old_end, months=self.plan_id.term_months)
-        self._saas_emit(
-            "subscription.renewed", {"from": str(old_end), "to": str(self.term_end)}
+    def _pause_or_resume(self, day: date):
+        pause = next(
+            (
+                pause
+                for pause in self._get_pauses()
+                if pause.start <= day and (not pause.end or day < pause.end)
+            ),
+            None,
         )
+        if pause and self.state == "active":
+            self._set_state({"active"}, "paused", self.env._("Paused"))
+            self._saas_emit(
+                "subscription.paused",
+                {
+                    "on": str(pause.start),
+                    "until": str(pause.end or ""),
+                    "mode": pause.mode,
+                },
+            )
+        elif not pause and self.state == "paused":
+            self._set_state({"paused"}, "active", self.env._("Resumed"))
+            self._saas_emit("subscription.resumed", {"on": str(day)})
 
-    def _expire(self):
-        if self._set_state(set(LIVE_STATES), "expired", self.env._("Term ended")):
-            self.terms_date = self.date_end
-            self._saas_emit("subscription.expired", {"on": str(self.date_end)})
+    def _waits_for_resume(self) -> bool:
+        """Return whether the term stands still until an open pause ends."""
+        return any(p.mode == "extend" and not p.end for p in self._get_pauses())
+
+    def _renew_term(self):
+        """Start the next term, as the plan's auto-renewal says."""
+        # sudo: the contract renews by itself, whoever runs the daily job
+        amendment = (
+            self.env["saas.amendment"]
+            .sudo()
+            .create(
+                {
+                    "subscription_id": self.id,
+                    "kind": "renewal",
+                    "effective": "date",
+                    "date_requested": self.term_end,
+                    "date_effective": self.term_end,
+                    "term_months": self.plan_id.term_months,
+                    "source": "schedule",
+                    "reason": self.env._("Renewed automatically"),
+                }
+            )
+        )
+        amendment._set_state({"draft"}, "scheduled")
+        self._sync_terms()
+        amendment._take_effect(amendment.date_effective)
+
+    def _end(self):
+        """Reach the end: cancelled when somebody did, else expired."""
+        end = self.date_end
+        cancelled = self._get_confirmed_amendments().filtered(
+            lambda a: a.kind == "cancel" and a.date_effective == end
+        )[:1]
+        target = "cancelled" if cancelled else "expired"
+        reason = self.env._("Cancelled") if cancelled else self.env._("Term ended")
+        if not self._set_state({*LIVE_STATES, "expired"}, target, reason):
+            return
+        self.terms_date = end
+        payload = {"on": str(end)}
+        if cancelled:
+            payload.update(cancelled._get_payload())
+        self._saas_emit(f"subscription.{target}", payload)

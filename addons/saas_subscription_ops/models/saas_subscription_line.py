@@ -1,12 +1,16 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from datetime import date
+from fractions import Fraction
 
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
+from ..engine.period import Recurrence
+from ..engine.proposal import LineTerms
 from ..exceptions import LedgerError
 from .product_template import CHARGE_KINDS
-from .saas_plan import RECURRENCE_UNITS
+from .saas_plan import MONTHS_PER_UNIT, RECURRENCE_UNITS
+from .saas_subscription_billing import to_decimal
 
 # What a booked charge was computed from; an end date may still be set.
 BILLED_FIELDS = {
@@ -87,10 +91,20 @@ class SaasSubscriptionLine(models.Model):
     )
     recurrence_unit = fields.Selection(
         RECURRENCE_UNITS,
+        string="Billing Period",
+        compute="_compute_recurrence",
+        store=True,
+        readonly=False,
+        precompute=True,
         help="Billing period of this line. Empty: that of the plan.",
     )
     recurrence_count = fields.Integer(
-        string="Every", default=1, help="Number of units of the line's own period."
+        string="Every",
+        compute="_compute_recurrence",
+        store=True,
+        readonly=False,
+        precompute=True,
+        help="Number of units of the line's own period.",
     )
     quantity = fields.Float(default=1.0, digits="Product Unit")
     price_unit = fields.Float(
@@ -123,6 +137,34 @@ class SaasSubscriptionLine(models.Model):
         copy=False,
         index="btree_not_null",
         ondelete="set null",
+    )
+    root_id = fields.Many2one(
+        "saas.subscription.line",
+        string="First Line",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="cascade",
+        help="What was sold first; amendments continue it in lines of their own.",
+    )
+    amendment_id = fields.Many2one(
+        "saas.amendment",
+        string="By Amendment",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="restrict",
+    )
+    base_date_end = fields.Date(
+        readonly=True,
+        copy=False,
+        help="End of what was sold first, before any amendment.",
+    )
+    keep_last_period = fields.Boolean(
+        string="Last Period in Full",
+        readonly=True,
+        copy=False,
+        help="Nothing is credited for the rest of the period in which the line ends.",
     )
     charge_ids = fields.One2many("saas.charge", "line_id")
     is_billed = fields.Boolean(compute="_compute_is_billed")
@@ -161,8 +203,19 @@ class SaasSubscriptionLine(models.Model):
             line.timing = line.timing or (
                 "arrears"
                 if line.kind == "usage"
-                else line.subscription_id.plan_id.timing or "advance"
+                else line.product_id.saas_timing
+                or line.subscription_id.plan_id.timing
+                or "advance"
             )
+
+    @api.depends("product_id")
+    def _compute_recurrence(self):
+        for line in self:
+            if line.recurrence_unit:
+                continue
+            product = line.product_id
+            line.recurrence_unit = product.saas_recurrence_unit
+            line.recurrence_count = product.saas_recurrence_count or 1
 
     @api.depends("subscription_id")
     def _compute_date_start(self):
@@ -222,18 +275,63 @@ class SaasSubscriptionLine(models.Model):
                     )
                 )
 
+    # ------------------------------------------------------------------
+    # CRUD
+    # ------------------------------------------------------------------
+    @api.model_create_multi
+    def create(self, vals_list):
+        lines = super().create(vals_list)
+        for line in lines.filtered(lambda line: not line.root_id):
+            super(SaasSubscriptionLine, line).write(
+                {"root_id": line.id, "base_date_end": line.date_end}
+            )
+        return lines
+
     def write(self, vals):
-        changed = BILLED_FIELDS & vals.keys()
-        if changed:
-            for line in self:
-                if line._has_changes(changed, vals):
-                    line._check_not_billed()
+        if self.env.context.get("saas_sync_terms"):
+            return super().write(vals)
+        terms = (BILLED_FIELDS | {"date_end"}) & vals.keys()
+        changed = self.filtered(lambda line: line._has_changes(terms, vals))
+        changed._check_not_amended()
+        for line in changed:
+            if line._has_changes(BILLED_FIELDS & vals.keys(), vals):
+                line._check_not_billed()
+        if "date_end" in vals:
+            vals = {**vals, "base_date_end": vals["date_end"]}
         return super().write(vals)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_billed(self):
         for line in self:
             line._check_not_billed()
+        if not self.env.context.get("saas_sync_terms"):
+            self._check_not_amended()
+
+    def _check_not_amended(self):
+        """Refuse to edit terms that amendments were made of.
+
+        :raise LedgerError: an amendment changes one of the lines
+        """
+        amended = self.filtered("amendment_id") | (
+            self.env["saas.amendment.line"]
+            # sudo: a yes or no, whatever one may read of amendments
+            .sudo()
+            .search(
+                [
+                    ("line_id.root_id", "in", self.root_id.ids),
+                    ("amendment_id.state", "in", ("scheduled", "applied")),
+                ]
+            )
+            .line_id
+        )
+        if amended:
+            raise LedgerError(
+                self.env._(
+                    "“%(line)s” was amended, so its terms are no longer edited by "
+                    "hand. Undo the scheduled change or make another amendment.",
+                    line=amended[0].name,
+                )
+            )
 
     def _has_changes(self, names, vals) -> bool:
         """Return whether writing ``vals`` would really change one of the fields."""
@@ -255,6 +353,43 @@ class SaasSubscriptionLine(models.Model):
                     line=self.name,
                 )
             )
+
+    def _get_terms(self) -> LineTerms:
+        """Return the line as the engine prices it."""
+        self.ensure_one()
+        subscription = self.subscription_id
+        end = subscription._get_line_end(self)
+        return LineTerms(
+            line_id=self.id,
+            quantity=to_decimal(self.quantity),
+            price_unit=to_decimal(self.price_unit),
+            date_start=self.date_start,
+            date_end=end,
+            kind=self.kind,
+            timing=self.timing,
+            discount=to_decimal(self.discount),
+            description=self.name,
+            recurrence=self._get_recurrence(),
+            keep_last_period=(
+                self.keep_last_period
+                if end == self.date_end
+                else subscription.keep_last_period
+            ),
+        )
+
+    def _get_recurrence(self) -> Recurrence | None:
+        """Return the line's own recurrence, None when it follows the plan."""
+        self.ensure_one()
+        if not self.recurrence_unit:
+            return None
+        return Recurrence(self.recurrence_unit, self.recurrence_count)
+
+    def _get_months_per_period(self) -> Fraction:
+        """Return the length of the line's billing period in months, exactly."""
+        self.ensure_one()
+        if not self.recurrence_unit:
+            return self.subscription_id.plan_id._get_months_per_period()
+        return MONTHS_PER_UNIT[self.recurrence_unit] * self.recurrence_count
 
     def _is_in_force(self, day: date) -> bool:
         """Return whether the line applies on a day, within its subscription.

@@ -7,6 +7,7 @@ from . import test_sale_order_amend
 from . import test_onboarding
 from . import test_saas_subscription
 from . import test_saas_charge
+from . import test_saas_amendment
 from . import test_saas_billing_run
 from . import test_security
 from . import test_portal

@@ -1,0 +1,302 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""Terms as a fold: base lines and confirmed amendments give the line intervals."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from odoo import api, fields, models
+
+from ..engine.errors import EngineError
+from ..engine.proposal import LineTerms
+from ..engine.service import Pause
+from ..engine.timeline import Base, Segment, fold
+from ..exceptions import AmendmentError, LedgerError
+
+CONFIRMED = ("scheduled", "applied")
+
+
+@dataclass(frozen=True, slots=True)
+class FoldedTerms:
+    """What the amendments make of a subscription; dates are exclusive ends."""
+
+    segments: dict[int | str, list[Segment]]
+    pauses: tuple[Pause, ...]
+    date_end: date | None
+    keep_last_period: bool
+    term_end: date | None
+
+
+class SaasSubscription(models.Model):
+    _inherit = "saas.subscription"
+
+    amendment_ids = fields.One2many("saas.amendment", "subscription_id")
+    amendment_count = fields.Integer(compute="_compute_amendment_count")
+    scheduled_amendment_ids = fields.One2many(
+        "saas.amendment",
+        "subscription_id",
+        string="Scheduled Changes",
+        domain=[("state", "in", ("to_approve", "scheduled"))],
+    )
+    initial_term_end = fields.Date(
+        readonly=True, copy=False, help="Term end agreed first, before any renewal."
+    )
+    initial_date_end = fields.Date(
+        readonly=True, copy=False, help="End agreed first, before any amendment."
+    )
+    min_term_end = fields.Date(
+        string="Minimum Term Until",
+        compute="_compute_min_term_end",
+        store=True,
+        readonly=False,
+        precompute=True,
+        copy=False,
+        help="First day on which a cancellation may take effect.",
+    )
+    keep_last_period = fields.Boolean(
+        string="Last Period in Full",
+        readonly=True,
+        copy=False,
+        help="Nothing is credited for the rest of the period in which the "
+        "subscription ends.",
+    )
+
+    @api.depends("date_start", "plan_id")
+    def _compute_min_term_end(self):
+        for subscription in self:
+            months = subscription.plan_id.min_term_months
+            start = subscription.date_start
+            subscription.min_term_end = (
+                fields.Date.add(start, months=months) if months and start else False
+            )
+
+    @api.depends("amendment_ids")
+    def _compute_amendment_count(self):
+        for subscription in self:
+            subscription.amendment_count = len(subscription.amendment_ids)
+
+    # ------------------------------------------------------------------
+    # CRUD
+    # ------------------------------------------------------------------
+    @api.model_create_multi
+    def create(self, vals_list):
+        subscriptions = super().create(vals_list)
+        for subscription in subscriptions:
+            subscription.with_context(saas_sync_terms=True).write(
+                {
+                    "initial_term_end": subscription.term_end,
+                    "initial_date_end": subscription.date_end,
+                }
+            )
+        return subscriptions
+
+    def write(self, vals):
+        ends = {"term_end", "date_end"} & vals.keys()
+        if not ends or self.env.context.get("saas_sync_terms"):
+            return super().write(vals)
+        amended = self.filtered(lambda record: record._get_confirmed_amendments())
+        if amended:
+            raise LedgerError(
+                self.env._(
+                    "%(names)s was amended, so its ends follow from its amendments. "
+                    "Cancel or renew it instead.",
+                    names=", ".join(amended.mapped("name")),
+                )
+            )
+        return super().write(
+            {**vals, **{f"initial_{name}": vals[name] for name in ends}}
+        )
+
+    # ------------------------------------------------------------------
+    # Fold
+    # ------------------------------------------------------------------
+    def _get_confirmed_amendments(self):
+        """Return the amendments that are part of the terms, by effective date."""
+        self.ensure_one()
+        # sudo: the terms are the same whoever asks for them
+        return (
+            self.sudo()
+            .amendment_ids.filtered(lambda amendment: amendment.state in CONFIRMED)
+            ._by_date()
+        )
+
+    def _fold_terms(self, amendments) -> FoldedTerms:
+        """Return the terms that amendments make of what was sold first.
+
+        :param amendments: ``saas.amendment``, in any order, also unsaved ones
+        :return: terms, nothing is written
+        :raise AmendmentError: the changes contradict each other
+        """
+        self.ensure_one()
+        amendments = amendments._by_date()
+        pauses = self._get_pauses(amendments)
+        end, keep, term_end = self._fold_ends(amendments, pauses)
+        try:
+            segments = fold(
+                self._get_timeline_bases(amendments),
+                amendments.line_ids._get_changes(),
+            )
+        except EngineError as error:
+            raise AmendmentError(
+                self.env._(
+                    "%(name)s: the change does not fit the other terms: %(reason)s. "
+                    "Choose another date or quantity.",
+                    name=self.name,
+                    reason=error,
+                )
+            ) from error
+        return FoldedTerms(segments, pauses, end, keep, term_end)
+
+    def _get_timeline_bases(self, amendments) -> list[Base]:
+        """Return the chains: lines sold first, and those that amendments add."""
+        roots = self.sudo().line_ids.filtered(
+            lambda line: (
+                line.root_id == line
+                and (not line.amendment_id or line.amendment_id in amendments)
+            )
+        )
+        bases = [
+            Base(
+                root=line.id,
+                date_start=line.date_start,
+                date_end=line.base_date_end or None,
+                values=line._get_term_values(),
+            )
+            for line in roots
+        ]
+        return bases + amendments.line_ids._get_new_bases()
+
+    def _get_pauses(self, amendments=None) -> tuple[Pause, ...]:
+        """Return the pauses as the engine knows them.
+
+        :param amendments: default all confirmed ones
+        """
+        self.ensure_one()
+        if amendments is None:
+            amendments = self._get_confirmed_amendments()
+        resumes = amendments.filtered(lambda a: a.kind == "resume").mapped(
+            "date_effective"
+        )
+        result = []
+        for pause in amendments.filtered(lambda a: a.kind == "pause"):
+            ends = [day for day in resumes if day > pause.date_effective]
+            if pause.date_resume:
+                ends.append(pause.date_resume)
+            result.append(
+                Pause(pause.date_effective, min(ends, default=None), pause.pause_mode)
+            )
+        return tuple(result)
+
+    def _fold_ends(self, amendments, pauses) -> tuple[date | None, bool, date | None]:
+        """Return the end, whether it keeps the last period, and the term end."""
+        term_end = self.initial_term_end
+        steps = [(a.date_effective, 0, a) for a in amendments if a.kind == "renewal"]
+        steps += [
+            (pause.start, 1, pause)
+            for pause in pauses
+            if pause.mode == "extend" and pause.end
+        ]
+        for day, is_pause, step in sorted(steps, key=lambda item: item[:2]):
+            if not term_end:
+                break
+            if not is_pause:
+                term_end = fields.Date.add(term_end, months=step.term_months)
+            elif day < term_end:
+                term_end += step.end - step.start
+        end = self.initial_date_end
+        if end and end == self.initial_term_end:
+            end = term_end
+        ends = [(end, False)] if end else []
+        ends += [
+            (a.date_effective, not a.credit) for a in amendments if a.kind == "cancel"
+        ]
+        return *min(ends, default=(None, False)), term_end or None
+
+    # ------------------------------------------------------------------
+    # Writing the terms
+    # ------------------------------------------------------------------
+    def _sync_terms(self):
+        """Bring lines and ends to what base lines and amendments say.
+
+        :raise AmendmentError: the changes contradict each other
+        """
+        # sudo: whoever may confirm the amendment need not be allowed to edit lines
+        for subscription in self.sudo().with_context(saas_sync_terms=True):
+            terms = subscription._fold_terms(subscription._get_confirmed_amendments())
+            subscription._sync_lines(terms)
+            subscription.write(
+                {
+                    "date_end": terms.date_end,
+                    "keep_last_period": terms.keep_last_period,
+                    "term_end": terms.term_end,
+                }
+            )
+
+    def _sync_lines(self, terms: FoldedTerms):
+        Line = self.env["saas.subscription.line"]
+        for root, lines in self.line_ids.grouped("root_id").items():
+            unwanted, vals_list = lines, []
+            for segment in terms.segments.get(root.id, []):
+                line = unwanted._find_segment(segment)
+                if line:
+                    line._set_segment_end(segment.date_end, segment.keep_last_period)
+                    unwanted -= line
+                else:
+                    vals_list.append(root._prepare_segment_vals(segment))
+            for line in unwanted:
+                if line == root or line.is_billed:
+                    # A line without days: its charges are taken back in full.
+                    line._set_segment_end(line.date_start, False)
+                else:
+                    line.unlink()
+            Line.create(vals_list)
+
+    # ------------------------------------------------------------------
+    # The same, for a preview
+    # ------------------------------------------------------------------
+    def _get_folded_line_terms(self, terms: FoldedTerms) -> list:
+        """Return folded lines as the engine prices them, without writing them.
+
+        :param FoldedTerms terms: see ``_fold_terms``
+        :return: list of (``LineTerms``, product) pairs; lines that would be new have
+            text ids
+        """
+        self.ensure_one()
+        result = []
+        for root_key, segments in terms.segments.items():
+            lines = self.sudo().line_ids.filtered(
+                lambda line, key=root_key: line.root_id.id == key
+            )
+            for segment in segments:
+                line = lines._find_segment(segment)
+                values = segment.values
+                if values["kind"] == "usage":
+                    continue
+                product = self.env["product.product"].browse(values["product_id"])
+                key = line.id or f"new:{root_key}:{segment.date_start}"
+                result.append((self._make_line_terms(key, segment, terms), product))
+        return result
+
+    def _make_line_terms(self, key, segment: Segment, terms: FoldedTerms) -> LineTerms:
+        values = segment.values
+        ends = [
+            (end, keep)
+            for end, keep in (
+                (segment.date_end, segment.keep_last_period),
+                (terms.date_end, terms.keep_last_period),
+            )
+            if end
+        ]
+        end, keep = min(ends, default=(None, False))
+        return LineTerms(
+            line_id=key,
+            quantity=values["quantity"],
+            price_unit=values["price_unit"],
+            date_start=segment.date_start,
+            date_end=end,
+            kind=values["kind"],
+            timing=values["timing"],
+            discount=values["discount"],
+            description=values["name"],
+            recurrence=values["recurrence"],
+            keep_last_period=keep,
+        )
