@@ -8,5 +8,6 @@ from . import saas_usage_event
 from . import saas_usage_quarantine
 from . import saas_usage_control
 from . import product_template
+from . import sale_order
 from . import saas_subscription
 from . import saas_charge

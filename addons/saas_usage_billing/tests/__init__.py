@@ -8,6 +8,7 @@ from . import test_quarantine
 from . import test_aggregate
 from . import test_saas_usage_price
 from . import test_flow_usage_billing
+from . import test_sale_order
 from . import test_security
 from . import test_conventions
 from . import test_tour
