@@ -7,6 +7,14 @@ from odoo.tools.misc import format_date
 from ..exceptions import QuoteError
 
 LIVE_STATES = ("trial", "active", "paused")
+# A running subscription can move to another plan only if these stay.
+RHYTHM_FIELDS = (
+    "recurrence_unit",
+    "recurrence_count",
+    "alignment",
+    "proration_policy",
+    "grace_days",
+)
 
 
 class SaleOrder(models.Model):
@@ -46,7 +54,7 @@ class SaleOrder(models.Model):
         lines = self._saas_get_subscription_lines()
         if not lines:
             return self._saas_get_amendment_problems()
-        plans = self._saas_get_plans() | self.saas_amended_subscription_id.plan_id
+        plans = self._saas_get_sold_plans()
         if not plans:
             return [
                 self.env._(
@@ -72,6 +80,16 @@ class SaleOrder(models.Model):
         problems += self._saas_get_coupon_problems()
         problems += self._saas_get_amendment_problems()
         return problems + self._saas_get_template_problems()
+
+    def _saas_get_sold_plans(self):
+        """Return the plans the contract is on with this quotation; one is right."""
+        self.ensure_one()
+        if self.saas_order_kind == "new":
+            return self._saas_get_plans()
+        lines = self._saas_get_subscription_lines()
+        kept = lines.filtered(lambda line: line.product_uom_qty > 0)
+        plans = kept.product_id.saas_plan_id
+        return plans or self.saas_amended_subscription_id.plan_id
 
     def _saas_get_plan_problems(self, plans) -> list[str]:
         problems = []
@@ -300,6 +318,7 @@ class SaleOrder(models.Model):
         if self.saas_order_kind == "new" or self._saas_is_amended():
             return []
         problems = self._saas_get_amended_problems(subscription)
+        problems += self._saas_get_rhythm_problems(subscription)
         problems += self._saas_get_effect_problems(subscription)
         changes = self._saas_get_amendment_changes()
         if self.saas_order_kind == "amendment" and not changes:
@@ -363,6 +382,22 @@ class SaleOrder(models.Model):
                 )
             )
         return problems
+
+    def _saas_get_rhythm_problems(self, subscription) -> list[str]:
+        """Return why the subscription can't move to the plan of a quoted product."""
+        present = subscription.plan_id
+        return [
+            self.env._(
+                "Plan %(plan)s bills in another rhythm than %(present)s, which "
+                "%(subscription)s is on: cancel it at the end of its period and quote "
+                "a new subscription.",
+                plan=plan.name,
+                present=present.name,
+                subscription=subscription.name,
+            )
+            for plan in self._saas_get_sold_plans() - present
+            if any(plan[name] != present[name] for name in RHYTHM_FIELDS)
+        ]
 
     def _saas_get_effect_problems(self, subscription) -> list[str]:
         start = self.saas_start_date or fields.Date.context_today(self)

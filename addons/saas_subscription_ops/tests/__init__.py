@@ -4,6 +4,7 @@ from . import test_saas_coupon
 from . import test_sale_order
 from . import test_sale_order_value
 from . import test_sale_order_amend
+from . import test_sale_order_tour
 from . import test_onboarding
 from . import test_saas_subscription
 from . import test_saas_charge

@@ -146,6 +146,32 @@ class TestSaleOrderAmend(QuoteCase):
         self.assertEqual(self.subscription.amendment_ids.kind, "upgrade")
         self.assertEqual(self._terms(bigger, date(2026, 6, 2)), (2.0, 900.0, 0.0))
 
+    def test_upgrade_to_another_plan_of_the_same_rhythm(self):
+        plan = self.create_plan(name="Enterprise")
+        bigger = self.create_product("Enterprise", 900.0, saas_plan_id=plan.id)
+        order = self.amend()
+        line = self._line(order, self.platform)
+        line.write({"product_id": bigger.id, "price_unit": 900.0})
+        order.action_confirm()
+        self.assertEqual(self.subscription.plan_id, plan)
+        self.assertEqual(self.subscription.mrr, 2000.0)
+
+    def test_plan_of_another_rhythm_is_refused(self):
+        plan = self.create_plan(name="Yearly", recurrence_unit="year")
+        yearly = self.create_product("Yearly", 9000.0, saas_plan_id=plan.id)
+        order = self.amend()
+        self._line(order, self.platform).product_id = yearly
+        with self.assertRaisesRegex(UserError, "another rhythm"):
+            order.action_confirm()
+
+    def test_two_plans_at_once_are_refused(self):
+        plan = self.create_plan(name="Enterprise")
+        bigger = self.create_product("Enterprise", 900.0, saas_plan_id=plan.id)
+        order = self.amend()
+        order.order_line = [Command.create({"product_id": bigger.id})]
+        with self.assertRaisesRegex(UserError, "several plans"):
+            order.action_confirm()
+
     def test_deleted_line_stays_as_it_is(self):
         order = self.amend()
         self._line(order, self.support).unlink()
