@@ -10,6 +10,7 @@ from . import test_saas_subscription
 from . import test_saas_charge
 from . import test_saas_amendment
 from . import test_saas_billing_run
+from . import test_mrr_history
 from . import test_security
 from . import test_portal
 from . import test_flow_quote_to_invoice
