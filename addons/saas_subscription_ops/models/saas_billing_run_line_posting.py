@@ -33,21 +33,24 @@ class SaasBillingRunLine(models.Model):
         All are posted as one batch. What can't be posted is found by halving the
         batch, down to the single invoice and line.
         """
-        unchanged = self._set_changed_aside()
+        # A recordset of its own: all of them are read together.
+        unchanged = self.browse(self.ids)._set_changed_aside()
         unchanged._post_groups(unchanged._get_invoice_groups())
 
     def _set_changed_aside(self):
-        """Hold what is not due as it was approved, before anything is invoiced.
+        """Put aside what is not due as it was approved, before anything is invoiced.
 
         :return: the other lines
         """
-        rest = self
+        errors = {}
         for line in self:
-            error = line._attempt(line._get_approved_charges)
-            if error:
-                line._set_failed(error)
-                rest -= line
-        return rest
+            try:
+                line._get_approved_charges()
+            except BillingError as error:
+                errors[line] = error
+        for line, error in errors.items():
+            line._set_failed(error)
+        return self - self.browse([line.id for line in errors])
 
     def _post_groups(self, groups: list):
         lines = self.browse().concat(*groups)

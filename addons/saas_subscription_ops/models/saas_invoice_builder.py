@@ -11,6 +11,8 @@ MACHINE_CONTEXT = {
 }
 # Nothing is left to synchronise when all journal items are there already.
 COMPLETE_CONTEXT = {"skip_invoice_sync": True, "skip_invoice_line_sync": True}
+# New items have no analytic lines that would have to follow.
+CREATE_CONTEXT = {**COMPLETE_CONTEXT, "skip_analytic_sync": True}
 # What decides on the journal items of an invoice. Its versions in these addons are
 # known here; when another addon changes one of them, Odoo makes the items.
 KNOWN_ADDONS = {
@@ -98,7 +100,10 @@ class SaasInvoiceBuilder(models.AbstractModel):
         """
         Move = self.env["account.move"].with_context(**MACHINE_CONTEXT)
         slow = self._has_unknown_addons()
-        plain = [slow or self._needs_synchronisation(vals) for vals in vals_list]
+        partner_ids = [vals["partner_id"] for vals in vals_list]
+        plain = [
+            slow or self._needs_synchronisation(vals, partner_ids) for vals in vals_list
+        ]
         made = iter(
             self._create_complete(
                 Move,
@@ -124,20 +129,22 @@ class SaasInvoiceBuilder(models.AbstractModel):
         )
 
     @api.model
-    def _needs_synchronisation(self, vals: dict) -> bool:
+    def _needs_synchronisation(self, vals: dict, partner_ids: list) -> bool:
         """Whether Odoo makes items for the invoice that are not built here.
 
         These are early payment discounts that reduce the tax, cash rounding, discounts
         booked to an account of their own, and negative bookings (storno).
 
         :param dict vals: values of ``account.move``
+        :param list partner_ids: all partners of the batch, to read them together
         """
         company = self.env["res.company"].browse(vals["company_id"])
+        Partner = self.env["res.partner"]
         if "invoice_payment_term_id" in vals:
             term_id = vals["invoice_payment_term_id"]
             term = self.env["account.payment.term"].browse(term_id or [])
         else:
-            partner = self.env["res.partner"].browse(vals["partner_id"])
+            partner = Partner.browse(vals["partner_id"]).with_prefetch(partner_ids)
             term = partner.with_company(company).property_payment_term_id
         return bool(
             (term.early_discount and term.early_pay_discount_computation == "mixed")
@@ -152,13 +159,13 @@ class SaasInvoiceBuilder(models.AbstractModel):
         if not vals_list:
             return Move
         heads, commands = [], []
-        for vals in vals_list:
-            heads.append({k: v for k, v in vals.items() if k != "invoice_line_ids"})
-            commands.append(vals.get("invoice_line_ids") or [])
-        moves = Move.with_context(**COMPLETE_CONTEXT).create(heads)
-        company = moves.company_id
-        company.ensure_one()
         memo = {}
+        for vals in vals_list:
+            head = {k: v for k, v in vals.items() if k != "invoice_line_ids"}
+            heads.append({"journal_id": self._get_journal(head, memo).id, **head})
+            commands.append(vals.get("invoice_line_ids") or [])
+        moves = Move.with_context(**CREATE_CONTEXT).create(heads)
+        moves.company_id.ensure_one()
         items = []
         for move, rows in zip(moves, commands, strict=True):
             shown = [row[2] for row in rows]
@@ -167,6 +174,21 @@ class SaasInvoiceBuilder(models.AbstractModel):
         moves.env["account.move.line"].create(items)
         moves.invalidate_recordset(["invoice_line_ids"], flush=False)
         return moves
+
+    @api.model
+    def _get_journal(self, vals: dict, memo: dict):
+        """Return the journal Odoo would choose, looked up once per kind of invoice."""
+        key = (vals["move_type"], vals.get("currency_id"))
+        if key not in memo:
+            move = self.env["account.move"].new(
+                {
+                    name: vals[name]
+                    for name in ("move_type", "company_id", "currency_id")
+                    if name in vals
+                }
+            )
+            memo[key] = move._search_default_journal()
+        return memo[key]
 
     # ------------------------------------------------------------------
     # Journal items
@@ -186,6 +208,7 @@ class SaasInvoiceBuilder(models.AbstractModel):
             "currency_id": move.currency_id.id,
             "journal_id": move.journal_id.id,
             "partner_id": move.commercial_partner_id.id,
+            "analytic_distribution": False,
         }
         rows = [
             {**common, **vals}
@@ -217,6 +240,7 @@ class SaasInvoiceBuilder(models.AbstractModel):
         key = (product, move.fiscal_position_id, move.journal_id)
         if key not in memo:
             memo[key] = self._get_product_defaults(move, product)
+        given = vals.get("analytic_distribution")
         vals = {
             "quantity": 1.0,
             "discount": 0.0,
@@ -230,7 +254,7 @@ class SaasInvoiceBuilder(models.AbstractModel):
         for name in ("quantity", "price_unit", "discount"):
             # As the record would hold it: rounded to the field's digits.
             vals[name] = Line._fields[name].convert_to_cache(vals[name], Line)
-        if "analytic_distribution" not in vals and self._has_analytic_models(memo):
+        if not given and self._has_analytic_models(memo):
             vals["analytic_distribution"] = self._get_distribution(move, vals)
         return vals
 
