@@ -288,16 +288,14 @@ class SaasBillingRunLine(models.Model):
         due._write_preview(charges, previews)
         for line, error in errors.items():
             line._set_compute_failed(error)
-        settled = self - due - failed
-        by_subscription = {ln.subscription_id: charges[ln] for ln in settled | due}
-        settled.unlink()
-        due._run_checks()
-        self.env["saas.subscription"].union(*by_subscription)._saas_resolve(CODE_FAILED)
-        for run, lines in due.grouped("run_id").items():
+        priced = self - failed
+        priced.subscription_id._saas_resolve(CODE_FAILED)
+        for run, lines in priced.grouped("run_id").items():
             self.env["saas.billing.mark"]._mark(
-                run.date_cutoff,
-                {ln.subscription_id: charges[ln] for ln in lines},
+                run.date_cutoff, {ln.subscription_id: charges[ln] for ln in lines}
             )
+        (priced - due).unlink()
+        due._run_checks()
 
     def _price(self, subscription) -> tuple:
         """Return the charges due, or why they can't be computed.

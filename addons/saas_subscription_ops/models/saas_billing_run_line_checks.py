@@ -1,13 +1,17 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+import logging
 from collections import defaultdict
 from dataclasses import dataclass
 from decimal import Decimal
 
 from odoo import models
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools import SQL
 
 from ..engine.variance import check_credit, check_first, check_median, check_zero
 from .saas_subscription_billing import to_decimal
+
+_logger = logging.getLogger(__name__)
 
 HISTORY = 6
 PEERS = 50
@@ -36,7 +40,15 @@ class SaasBillingRunLine(models.Model):
         """Hold every ready line that one of the checks fires on."""
         facts = self._get_facts()
         for line in self.filtered(lambda line: line.state == "ok"):
-            findings = line._get_findings(facts.get(line, LineFacts()))
+            try:
+                with self.env.cr.savepoint(flush=False):
+                    findings = line._get_findings(facts.get(line, LineFacts()))
+            except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+                raise
+            except Exception as error:  # noqa: BLE001 - a person has to look at it
+                # A check that breaks must not let its line pass, nor stop the others.
+                _logger.info("%s: %s", line.display_name, error, exc_info=True)
+                findings = [self.env._("A check failed: %(error)s", error=error)]
             if findings:
                 line._set_line_state("held", check_results="\n".join(findings))
 

@@ -439,8 +439,8 @@ class TestSaasBillingRun(SubscriptionCase):
         run = self.create_run()
         run.action_compute()
         self.approve(run)
-        module = "odoo.addons.saas_subscription_ops.models.saas_billing_run_posting.CHUNK_SIZE"
-        with patch(module, 2), trap_jobs() as trap:
+        module = "odoo.addons.saas_subscription_ops.models.saas_billing_run_posting"
+        with patch(f"{module}.CHUNK_SIZE", 2), trap_jobs() as trap:
             run.action_post()
             trap.assert_jobs_count(2, only=run._job_post_chunk)
             self.assertEqual(run.state, "posting")

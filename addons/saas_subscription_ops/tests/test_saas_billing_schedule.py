@@ -208,12 +208,6 @@ class TestSaasBillingSchedule(SubscriptionCase):
             "not wanted": lambda schedule: schedule.sudo().write(
                 {"auto_approve": False}
             ),
-            "approver left the role": lambda schedule: self.approver.write(
-                {"group_ids": [Command.set(self.env.ref("base.group_user").ids)]}
-            ),
-            "approver is gone": lambda schedule: self.approver.write(
-                {"active": False}
-            ),
             "withdrawn": lambda schedule: schedule.with_user(
                 self.approver
             ).action_withdraw(),
@@ -230,6 +224,19 @@ class TestSaasBillingSchedule(SubscriptionCase):
                 self.assertFalse(run.approved_by_id)
                 savepoint.rollback()
                 self.env.invalidate_all()
+
+    def test_approval_ends_with_the_role(self):
+        self.create_subscription()
+        schedule = self.approved_schedule()
+        internal = self.env.ref("base.group_user")
+        self.approver.group_ids = [Command.set(internal.ids)]
+        self.assertEqual(self.prepare(schedule).state, "computed")
+
+    def test_approval_ends_with_the_user(self):
+        self.create_subscription()
+        schedule = self.approved_schedule()
+        self.approver.active = False
+        self.assertEqual(self.prepare(schedule).state, "computed")
 
     def test_authors_of_the_schedule_never_approve_its_runs(self):
         self.create_subscription()

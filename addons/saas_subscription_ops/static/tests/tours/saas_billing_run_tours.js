@@ -191,8 +191,7 @@ registry.category("web_tour.tours").add("saas_billing_run_pause", {
         },
         {
             content: "it is not paused any more",
-            trigger:
-                ".o_saas_billing_run_progress:not(:has(.badge)) .progress-bar-animated",
+            trigger: "button[name=action_pause]",
         },
     ],
 });
