@@ -1,0 +1,27 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""What quotations ask subscription lines."""
+
+from datetime import date
+
+from odoo import models
+
+
+class SaasSubscriptionLine(models.Model):
+    _inherit = "saas.subscription.line"
+
+    def _get_later_segments(self, day: date):
+        """Return the lines that continue this one after a day, ascending.
+
+        :param date day: calendar date in the subscription's time zone
+        :return: lines of the same chain with days of their own, each one starting
+            when the one before ends
+        """
+        self.ensure_one()
+        later = self.subscription_id.line_ids.filtered(
+            lambda line: (
+                line.root_id == self.root_id
+                and line.date_start > max(day, self.date_start)
+                and not (line.date_end and line.date_end <= line.date_start)
+            )
+        )
+        return later.sorted("date_start")
