@@ -1,5 +1,5 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-from odoo import http
+from odoo import fields, http
 from odoo.exceptions import AccessError, MissingError
 from odoo.http import request
 
@@ -25,6 +25,31 @@ class SubscriptionPortal(CustomerPortal):
         partner = request.env.user.partner_id.commercial_partner_id
         return [("commercial_partner_id", "=", partner.id), ("state", "!=", "draft")]
 
+    def _get_subscription_sortings(self) -> dict:
+        return {
+            "date": {"label": request.env._("Newest"), "order": "date_start desc, id"},
+            "name": {"label": request.env._("Number"), "order": "name, id"},
+            "term": {"label": request.env._("Term End"), "order": "term_end, id"},
+        }
+
+    def _get_subscription_filters(self) -> dict:
+        live = ("trial", "active", "paused")
+        return {
+            "all": {"label": request.env._("All"), "domain": []},
+            "running": {
+                "label": request.env._("Running"),
+                "domain": [("state", "in", live)],
+            },
+            "paused": {
+                "label": request.env._("Paused"),
+                "domain": [("state", "=", "paused")],
+            },
+            "ended": {
+                "label": request.env._("Ended"),
+                "domain": [("state", "in", ("cancelled", "expired"))],
+            },
+        }
+
     @http.route()
     def portal_quote_accept(
         self, order_id, access_token=None, name=None, signature=None
@@ -42,12 +67,19 @@ class SubscriptionPortal(CustomerPortal):
         website=True,
         readonly=True,
     )
-    def portal_my_subscriptions(self, page: int = 1, **kwargs):
+    def portal_my_subscriptions(
+        self, page: int = 1, sortby: str = "date", filterby: str = "all", **kwargs
+    ):
         """List the subscriptions of the visitor's company."""
         Subscription = request.env["saas.subscription"]
-        domain = self._get_subscription_domain()
+        sortings = self._get_subscription_sortings()
+        filters = self._get_subscription_filters()
+        sortby = sortby if sortby in sortings else "date"
+        filterby = filterby if filterby in filters else "all"
+        domain = self._get_subscription_domain() + filters[filterby]["domain"]
         pager = portal_pager(
             url="/my/subscriptions",
+            url_args={"sortby": sortby, "filterby": filterby},
             total=Subscription.search_count(domain),
             page=page,
             step=self._items_per_page,
@@ -55,11 +87,18 @@ class SubscriptionPortal(CustomerPortal):
         values = self._prepare_portal_layout_values()
         values.update(
             subscriptions=Subscription.search(
-                domain, limit=self._items_per_page, offset=pager["offset"]
+                domain,
+                order=sortings[sortby]["order"],
+                limit=self._items_per_page,
+                offset=pager["offset"],
             ),
             page_name="subscription",
             pager=pager,
             default_url="/my/subscriptions",
+            searchbar_sortings=sortings,
+            sortby=sortby,
+            searchbar_filters=filters,
+            filterby=filterby,
         )
         return request.render("saas_subscription_ops.portal_my_subscriptions", values)
 
@@ -79,12 +118,49 @@ class SubscriptionPortal(CustomerPortal):
             )
         except (AccessError, MissingError):
             return request.redirect("/my")
+        return self._render_subscription(subscription, access_token, **kwargs)
+
+    def _render_subscription(self, subscription, access_token=None, **kwargs):
+        """Render the page of one subscription.
+
+        :param subscription: ``saas.subscription`` the visitor may read, with sudo
+        :param kwargs: ``error`` to show, ``done`` to say what was reached
+        """
         values = self._get_page_view_values(
             subscription,
             access_token,
-            {"subscription": subscription, "page_name": "subscription"},
+            {
+                "subscription": subscription,
+                "page_name": "subscription",
+                "today": fields.Date.context_today(subscription),
+                **subscription._portal_get_values(),
+                **self._get_subscription_documents(subscription),
+            },
             "my_subscriptions_history",
             False,
             **kwargs,
         )
         return request.render("saas_subscription_ops.portal_subscription_page", values)
+
+    def _get_subscription_documents(self, subscription) -> dict:
+        """Return invoices and offers the visitor may read with their own rights."""
+        account = request.env.user.partner_id.commercial_partner_id
+        is_own = subscription.commercial_partner_id == account
+        Move, Order = request.env["account.move"], request.env["sale.order"]
+        invoices, offers = Move.browse(), Order.browse()
+        if is_own:
+            moves = subscription.charge_ids.move_id
+            if Move.has_access("read"):
+                invoices = Move.search(
+                    [("id", "in", moves.ids), ("state", "=", "posted")],
+                    order="invoice_date desc, id desc",
+                    limit=24,
+                )
+            if Order.has_access("read"):
+                offers = Order.search(
+                    [
+                        ("saas_amended_subscription_id", "=", subscription.id),
+                        ("state", "=", "sent"),
+                    ]
+                )
+        return {"is_own": is_own, "invoices": invoices, "offers": offers}

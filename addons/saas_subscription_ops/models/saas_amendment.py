@@ -32,6 +32,7 @@ PROTECTED_FIELDS = {
     "requested_by_id",
     "approved_by_id",
     "approved_at",
+    "confirmed_at",
     "applied_on",
     "mrr_before",
     "mrr_after",
@@ -186,6 +187,9 @@ class SaasAmendment(models.Model):
         "res.users", string="Approved By", readonly=True, copy=False, tracking=True
     )
     approved_at = fields.Datetime(readonly=True, copy=False)
+    confirmed_at = fields.Datetime(
+        readonly=True, copy=False, help="When it became part of the terms."
+    )
     applied_on = fields.Date(readonly=True, copy=False)
     mrr_before = fields.Monetary(string="MRR Before", readonly=True, copy=False)
     mrr_after = fields.Monetary(string="MRR After", readonly=True, copy=False)
@@ -409,6 +413,7 @@ class SaasAmendment(models.Model):
         before = subscription._get_mrr_on(amendment.date_effective)
         amendment._add_uplift()
         amendment._create_new_lines()
+        stamp.setdefault("confirmed_at", fields.Datetime.now())
         amendment._set_state({"draft", "to_approve"}, "scheduled", **stamp)
         if amendment.kind == "trial":
             subscription._set_trial_end(amendment.date_effective)
@@ -562,14 +567,26 @@ class SaasAmendment(models.Model):
     def _plan_activity(self, summary: str, notes: list[str]):
         """Give the account's owner a to-do about the amendment."""
         todo = self.env.ref("mail.mail_activity_data_todo", raise_if_not_found=False)
-        user = self.user_id or self.partner_id.saas_csm_id
-        if todo:
+        user = self._get_responsible()
+        if todo and user:
             self.sudo().activity_schedule(
                 activity_type_id=todo.id,
                 summary=summary,
                 note="\n".join(notes),
-                user_id=user.id or self.env.uid,
+                user_id=user.id,
             )
+
+    def _get_responsible(self):
+        """Return who looks after requests: salesperson, success manager or a manager."""
+        # sudo: a customer who asks has no rights on users
+        amendment = self.sudo()
+        user = amendment.user_id or amendment.partner_id.saas_csm_id
+        if user or self.env.user._is_internal():
+            return user or self.env.user
+        group = self.env.ref("saas_core.group_saas_core_subscription_manager").sudo()
+        return group.all_user_ids.filtered(
+            lambda user: amendment.company_id in user.company_ids
+        )[:1]
 
     def _close_activities(self):
         # sudo: the to-do is done, whoever it was given to

@@ -261,6 +261,8 @@ class SaasAmendmentLine(models.Model):
         """Return the rows as dated changes; new products are bases, not changes."""
         changes = []
         for line in self.filtered(lambda line: line.action != "start"):
+            if line._is_untouched():
+                continue
             amendment = line.amendment_id
             changes.append(
                 Change(
@@ -274,6 +276,11 @@ class SaasAmendmentLine(models.Model):
                 )
             )
         return changes
+
+    def _is_untouched(self) -> bool:
+        """Return whether the row was shown but nothing in it was changed."""
+        self.ensure_one()
+        return self.action == "set" and not self._get_changed_values()
 
     def _get_changed_values(self) -> dict:
         self.ensure_one()

@@ -1,0 +1,168 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""What will be invoiced next, and when; nothing is written."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+from odoo import fields, models
+
+from ..engine.errors import EngineError
+from ..engine.ledger import ARREARS, ProposedCharge
+from ..exceptions import SubscriptionError
+from .saas_subscription import LIVE_STATES
+
+BOUNDARIES_AHEAD = 25
+
+
+class SaasSubscription(models.Model):
+    _inherit = "saas.subscription"
+
+    next_invoice_date = fields.Date(
+        compute="_compute_next_invoice", string="Next Invoice"
+    )
+    next_invoice_total = fields.Monetary(
+        compute="_compute_next_invoice", string="Next Invoice Total"
+    )
+    next_invoice_html = fields.Html(
+        compute="_compute_next_invoice", string="Next Invoice Preview", sanitize=False
+    )
+
+    def _compute_next_invoice(self):
+        today = fields.Date.context_today(self)
+        for subscription in self:
+            preview = subscription._origin._get_next_invoice(today)
+            subscription.next_invoice_date = preview["date"]
+            subscription.next_invoice_total = preview["gross"]
+            subscription.next_invoice_html = self.env["ir.qweb"]._render(
+                "saas_subscription_ops.next_invoice",
+                {"preview": preview, "subscription": subscription},
+            )
+
+    def action_preview_next_invoice(self) -> dict:
+        """Open the preview of the next invoice in a dialog.
+
+        :return: window action
+        """
+        self.ensure_one()
+        view = self.env.ref(
+            "saas_subscription_ops.saas_subscription_view_form_next_invoice"
+        )
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Next Invoice of %(name)s", name=self.name),
+            "res_model": "saas.subscription",
+            "res_id": self.id,
+            "view_mode": "form",
+            "views": [(view.id, "form")],
+            "target": "new",
+        }
+
+    def _get_next_invoice(self, day: date) -> dict:
+        """Return the next invoice in words and money, for people.
+
+        :param date day: the day it is seen from
+        :return: ``problem`` (why there is none, else empty), ``date``, ``rows``
+            (``label``, ``net``), ``net``, ``tax``, ``gross``; money in the
+            subscription currency
+        """
+        preview = {
+            "problem": "",
+            "date": False,
+            "rows": [],
+            "net": 0.0,
+            "tax": 0.0,
+            "gross": 0.0,
+        }
+        if not self or self.state == "draft":
+            return preview
+        try:
+            due, charges = self._preview_next_invoice(day)
+        except (SubscriptionError, EngineError) as error:
+            return {**preview, "problem": str(error)}
+        amounts = [self._get_charge_amounts(charge) for charge in charges]
+        rounding = self.currency_id.round
+        net = rounding(sum(net for net, _gross in amounts))
+        gross = rounding(sum(gross for _net, gross in amounts))
+        return {
+            **preview,
+            "date": due or False,
+            "rows": [
+                {"label": self._get_charge_label(charge), "net": net}
+                for charge, (net, _gross) in zip(charges, amounts, strict=True)
+            ],
+            "net": net,
+            "tax": rounding(gross - net),
+            "gross": gross,
+        }
+
+    def _preview_next_invoice(
+        self, day: date
+    ) -> tuple[date | None, list[ProposedCharge]]:
+        """Return the next day on which something is due, and the charges of that day.
+
+        What is due already is due on ``day``; else the search goes over the coming
+        billing periods, at most 25 of them. Periods that are running already show what
+        is known so far.
+
+        :param date day: first day looked at
+        :return: day and engine rows; None and nothing when nothing comes
+        :raise BillingError: terms the engine refuses
+        """
+        self.ensure_one()
+        one = timedelta(days=1)
+        charges = self._preview_charges(day + one)
+        if charges:
+            return day, charges
+        if self.state not in LIVE_STATES and not self.date_end:
+            return None, []
+        boundary = day
+        for _period in range(BOUNDARIES_AHEAD):
+            boundary = self._get_next_boundary(boundary)
+            cutoff = boundary + timedelta(days=1 + self.plan_id.grace_days)
+            charges = self._preview_charges(cutoff)
+            if not charges:
+                continue
+            # A line of another rhythm may be due before the plan's own boundary.
+            first = max(min(map(self._get_due_day, charges)), day)
+            return first, self._preview_charges(first + one) or charges
+        return None, []
+
+    def _preview_charges(self, date_cutoff: date) -> list[ProposedCharge]:
+        """Return the charges a billing run with a cut-off would book.
+
+        :param date date_cutoff: exclusive
+        :return: engine rows that are not zero
+        """
+        return [
+            charge for charge in self._get_unbooked_charges(date_cutoff) if charge.amount
+        ]
+
+    def _get_due_day(self, charge: ProposedCharge) -> date:
+        """Return the first day on which a charge is due."""
+        if charge.timing == ARREARS or charge.kind == "usage":
+            return charge.service_end + timedelta(days=self.plan_id.grace_days)
+        return charge.service_start
+
+    def _get_charge_amounts(self, charge: ProposedCharge) -> tuple[float, float]:
+        """Return what a charge costs without and with tax.
+
+        :param ProposedCharge charge: engine row
+        :return: (untaxed, with tax), rounded to the currency
+        """
+        product = self._get_charge_product(charge)
+        amount = float(charge.amount or Decimal(0))
+        taxes = product.taxes_id._filter_taxes_by_company(self.company_id)
+        position = self.fiscal_position_id or self.env[
+            "account.fiscal.position"
+        ].with_company(self.company_id)._get_fiscal_position(self.bill_to_id)
+        taxes = position.map_tax(taxes)
+        if not taxes:
+            return amount, amount
+        result = taxes.compute_all(
+            amount,
+            currency=self.currency_id,
+            quantity=1.0,
+            product=product,
+            partner=self.bill_to_id,
+        )
+        return result["total_excluded"], result["total_included"]
