@@ -57,6 +57,8 @@
         "views/project_milestone_views.xml",
         "views/project_project_views.xml",
         "views/account_move_views.xml",
+        "views/sale_order_invoicing_views.xml",
+        "report/saas_invoice_templates.xml",
         "views/res_partner_views.xml",
         "views/portal_templates.xml",
         "views/saas_subscription_ops_menus.xml",

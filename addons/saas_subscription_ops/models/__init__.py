@@ -50,11 +50,14 @@ from . import sale_order_value
 from . import sale_order_check
 from . import sale_order_amend
 from . import sale_order_line
+from . import sale_order_invoicing
 from . import sale_order_workflow
 from . import project_role
 from . import project_task
 from . import project_milestone
 from . import project_project
 from . import account_move
+from . import account_move_correction
+from . import account_move_sending
 from . import saas_invoice_builder
 from . import res_partner

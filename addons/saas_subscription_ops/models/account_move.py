@@ -51,6 +51,12 @@ class AccountMove(models.Model):
     def _unlink_except_saas_charges(self):
         self._saas_check_charges_kept()
 
+    def _compute_show_reset_to_draft_button(self):
+        result = super()._compute_show_reset_to_draft_button()
+        # It would be refused.
+        self.filtered("saas_charge_count").show_reset_to_draft_button = False
+        return result
+
     def _saas_check_charges_kept(self):
         """Refuse to take back an invoice whose charges are booked.
 
@@ -65,6 +71,23 @@ class AccountMove(models.Model):
                     moves=", ".join(charged.mapped("display_name")),
                 )
             )
+
+    # ------------------------------------------------------------------
+    # On paper
+    # ------------------------------------------------------------------
+    def _get_saas_service_period(self) -> tuple | None:
+        """Return the first and last day served by what the invoice shows, if any."""
+        self.ensure_one()
+        lines = self.invoice_line_ids.filtered("start_date")
+        if not lines:
+            return None
+        return min(lines.mapped("start_date")), max(lines.mapped("end_date"))
+
+    def _get_saas_corrected_names(self) -> str:
+        """Return the numbers of the documents a document corrects."""
+        self.ensure_one()
+        # sudo: the reader of a credit note may know the numbers on it
+        return ", ".join(self.sudo().saas_corrected_move_ids.mapped("name"))
 
     # ------------------------------------------------------------------
     # Numbers

@@ -20,7 +20,13 @@ class SaasBillingRunLine(models.Model):
         self.ensure_one()
         subscription = self.subscription_id
         if self.plan_id.invoicing_policy == "account":
-            return (subscription.bill_to_id.id, subscription.currency_id.id)
+            # What an invoice has only one of has to be the same.
+            return (
+                subscription.bill_to_id.id,
+                subscription.currency_id.id,
+                subscription.payment_term_id.id,
+                subscription.fiscal_position_id.id,
+            )
         return ("subscription", subscription.id)
 
     def _get_invoice_groups(self) -> list:
@@ -170,6 +176,7 @@ class SaasBillingRunLine(models.Model):
         known = self.search([("subscription_id", "in", lines.subscription_id.ids)])
         known._saas_resolve("billing.preview_changed")
         lines._saas_resolve("billing.post_failed")
+        moves._saas_link_corrections()
         lines._log_origin(moves)
         lines.env.flush_all()
         lines._number(moves)
@@ -188,6 +195,9 @@ class SaasBillingRunLine(models.Model):
         self.env["saas.invoice.builder"]._post_moves(moves, done)
         # The rules would do it one by one.
         moves.saas_record_invoice_events()
+        moves._saas_record_credits()
+        if self.run_id[:1].send_invoices:
+            moves._saas_enqueue_sending()
 
     def _log_origin(self, moves):
         """Say in the chatter which run made the invoices."""
@@ -249,6 +259,8 @@ class SaasBillingRunLine(models.Model):
         rows = []
         for line in self:
             subscription = line.subscription_id.with_context(lang=lang)
+            if len(self) > 1:
+                rows.append(line._prepare_section_vals(subscription))
             rows += [
                 subscription._prepare_invoice_line_vals(charge, sign)
                 for charge in charges[line]
@@ -259,6 +271,13 @@ class SaasBillingRunLine(models.Model):
         ]
         return vals
 
+    def _prepare_section_vals(self, subscription) -> dict:
+        """Prepare the heading of one of several subscriptions on an invoice."""
+        name = f"{subscription.name} – {subscription.plan_id.name}"
+        if subscription.client_order_ref:
+            name = f"{name} ({subscription.client_order_ref})"
+        return {"display_type": "line_section", "name": name}
+
     def _prepare_move_vals(self, sign: int) -> dict:
         """Prepare the invoice without its lines.
 
@@ -267,19 +286,52 @@ class SaasBillingRunLine(models.Model):
         """
         subscriptions = self.subscription_id
         first = subscriptions[:1]
-        return {
+        partner = first.bill_to_id
+        self._check_bill_to(partner)
+        vals = {
             "move_type": "out_invoice" if sign > 0 else "out_refund",
-            "partner_id": first.bill_to_id.id,
+            "partner_id": partner.id,
             "invoice_date": self.run_id.date_invoice,
             "currency_id": first.currency_id.id,
             "company_id": self.run_id.company_id.id,
             "invoice_origin": ", ".join(subscriptions.mapped("name")),
             "invoice_user_id": first.user_id.id,
             "saas_correlation_id": self.run_id._saas_correlation(),
-            "ref": ", ".join(
-                ref for ref in subscriptions.order_id.mapped("client_order_ref") if ref
-            ),
+            "ref": self._get_customer_reference(),
         }
+        if first.fiscal_position_id:
+            vals["fiscal_position_id"] = first.fiscal_position_id.id
+        term = (
+            first.payment_term_id
+            or partner.with_company(self.run_id.company_id).property_payment_term_id
+        )
+        vals["invoice_payment_term_id"] = term.id
+        if not term:
+            # Odoo would take today, whatever the date of the invoice.
+            vals["invoice_date_due"] = self.run_id.date_invoice
+        return vals
+
+    def _get_customer_reference(self) -> str:
+        """Return the customer's own references (purchase orders), each once."""
+        refs = [
+            subscription.client_order_ref or subscription.order_id.client_order_ref
+            for subscription in self.subscription_id
+        ]
+        return ", ".join(dict.fromkeys(ref for ref in refs if ref))
+
+    def _check_bill_to(self, partner):
+        """Refuse to bill somebody who was archived meanwhile.
+
+        :raise BillingError: the contact is archived
+        """
+        if not partner.active:
+            raise BillingError(
+                self.env._(
+                    "%(partner)s is archived. Unarchive the contact, or set another "
+                    "invoice address on the subscription, then retry.",
+                    partner=partner.display_name,
+                )
+            )
 
     def _check_locked(self, move):
         """Refuse to post into a locked period: Odoo would move the date silently.

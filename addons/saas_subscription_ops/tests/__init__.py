@@ -1,4 +1,5 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from . import test_saas_invoice
 from . import test_saas_invoice_builder
 from . import test_saas_plan
 from . import test_saas_coupon
