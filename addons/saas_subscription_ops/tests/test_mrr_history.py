@@ -1,4 +1,5 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+import base64
 import csv
 import io
 import os
@@ -244,6 +245,27 @@ class TestMrrHistory(SubscriptionCase):
         self.assertEqual(subscription.line_ids.price_unit, 123.0)
         self.assertEqual(subscription._get_mrr_on(date(2025, 8, 1)), 10.25)
         self.assertEqual(subscription.charge_ids.mapped("amount"), [123.0])
+
+    def test_by_hand(self):
+        """The upload screen runs the same code, for administrators only."""
+        row = f"hand,{self.customers[0].ref},2025-01-01,2025-02-01,5\n"
+        values = {
+            "file": base64.b64encode(f"{','.join(HEADER)}\n{row}".encode()),
+            "source": "hand",
+            "product_id": self.platform.id,
+        }
+        model = self.env["saas.subscription.import.wizard"]
+        wizard = model.with_user(self.administrator).create(values)
+        action = wizard.action_import()
+        subscription = self.env["saas.subscription"].search(action["domain"])
+        self.assertEqual(subscription.line_ids.price_unit, 5.0)
+        with self.assertRaisesRegex(HistoryError, "imported before"):
+            wizard.action_import()
+        wizard.file = base64.b64encode("customer;Käufer".encode("latin-1"))
+        with self.assertRaisesRegex(HistoryError, "UTF-8"):
+            wizard.action_import()
+        with self.assertRaises(AccessError):
+            model.with_user(self.manager).create(values)
 
     def test_bad_rows_are_named_and_nothing_is_written(self):
         """Every unusable row with its number and what to do about it."""
