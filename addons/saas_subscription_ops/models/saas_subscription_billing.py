@@ -12,9 +12,9 @@ from ..engine.coupon import CouponTerms
 from ..engine.errors import EngineError
 from ..engine.ledger import BookedCharge, ProposedCharge, difference
 from ..engine.money import round_decimals
-from ..engine.period import Recurrence
+from ..engine.period import Recurrence, periods
 from ..engine.proposal import LineTerms, PlanTerms, propose
-from ..engine.service import Pause
+from ..engine.service import Pause, ServiceCalendar
 from ..exceptions import BillingError
 
 QUANTITY_DECIMALS = 6
@@ -123,6 +123,32 @@ class SaasSubscription(models.Model):
         """Return the first day a line is not served, also by its subscription."""
         ends = [end for end in (line.date_end, self.date_end) if end]
         return min(ends) if ends else None
+
+    def _get_grid_periods(self, start: date, until: date):
+        """Yield the periods of the plan that begin before a day, without gaps.
+
+        Days of a pause that extends belong to the period it lengthens.
+
+        :param date start: first day, where the first period is cut
+        :param date until: exclusive bound on the start of a period
+        :return: (start, end, days of a whole period) of real dates; the end is None
+            while a pause that goes on keeps it open
+        """
+        self.ensure_one()
+        terms = self._get_plan_terms()
+        calendar = ServiceCalendar(terms.pauses)
+        for period in periods(
+            terms.anchor,
+            terms.recurrence,
+            calendar.served(start),
+            max(calendar.served(until), calendar.served(start) + timedelta(days=1)),
+            terms.alignment,
+        ):
+            begins = calendar.real_end(period.start)
+            if begins is None or begins >= until:
+                return
+            days = (period.full_end - period.full_start).days
+            yield max(begins, start), calendar.real_end(period.full_end), days
 
     # ------------------------------------------------------------------
     # Minus booked

@@ -12,7 +12,6 @@ from odoo.addons.saas_subscription_ops.engine.money import round_decimals, round
 from odoo.addons.saas_subscription_ops.engine.period import (
     day_start,
     local_day,
-    periods,
 )
 from odoo.addons.saas_subscription_ops.exceptions import BillingError
 
@@ -151,16 +150,18 @@ class SaasSubscription(models.Model):
 
     def _cut_periods(self, start, end, until, running):
         """Yield (start, end, days of the whole plan period) of a stretch."""
-        terms = self._get_plan_terms()
         bound = min(end, until) if end else until
-        first = min(terms.start or start, start)
-        for period in periods(
-            terms.anchor, terms.recurrence, first, bound, terms.alignment
-        ):
-            served = max(period.start, start)
-            stop = min(period.end, end) if end else period.end
-            if stop > served and (running or stop <= until):
-                yield served, stop, (period.full_end - period.full_start).days
+        first = min(self.trial_end or self.date_start, start)
+        # Late usage still gets on the invoice of its period.
+        closed = until - timedelta(days=self.plan_id.grace_days)
+        for begins, ends, days in self._get_grid_periods(first, bound):
+            served = max(begins, start)
+            stop = min(filter(None, (ends, end)), default=None)
+            if stop is None and running:
+                # A pause keeps the period open: it has lasted until now.
+                stop = bound
+            if stop and stop > served and (running or stop <= closed):
+                yield served, stop, days
 
     def _make_period(self, line, template, start, end, full_days):
         return UsagePeriod(
@@ -433,21 +434,12 @@ class SaasSubscription(models.Model):
         if not self.tz or not self.plan_id or not self.anchor_date:
             return None
         today = local_day(now, self.tz)
-        terms = self._get_plan_terms()
         found = None
-        for period in periods(
-            terms.anchor,
-            terms.recurrence,
-            min(self.date_start, terms.anchor),
-            today + timedelta(days=1),
-            terms.alignment,
-        ):
-            found = period
-        if not found:
-            return None
-        return tuple(
-            _naive(day_start(day, self.tz)) for day in (found.start, found.end)
-        )
+        tomorrow = today + timedelta(days=1)
+        first = min(self.date_start, self.anchor_date)
+        for start, end, _days in self._get_grid_periods(first, tomorrow):
+            found = start, end or tomorrow
+        return found and tuple(_naive(day_start(day, self.tz)) for day in found)
 
     def _get_usage_domain(self, start, end):
         """Return the domain of the subscription's events between two instants."""
