@@ -18,7 +18,9 @@ import contextlib
 import signal
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
+SERVER = str(Path(__file__).with_name("odoo_server.py"))
 LOCAL_HOST = "127.0.0.1"
 LARGEST_HEAD = 64 * 1024
 CHUNK = 256 * 1024
@@ -133,7 +135,7 @@ async def serve(config: str, host: str, port: int) -> int:
         front.handle, host, port, limit=LARGEST_HEAD, backlog=256
     )
     odoo = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "odoo", "server", "-c", config
+        sys.executable, SERVER, "server", "-c", config
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
