@@ -437,5 +437,7 @@ class SaasSubscription(models.Model):
                 SQL(
                     "UPDATE saas_subscription SET id = id WHERE id IN %s",
                     tuple(sorted(self.ids)),
-                )
+                ),
+                # Losing the race is repeated, not a fault of the query.
+                log_exceptions=False,
             )

@@ -420,7 +420,8 @@ class SaleOrder(models.Model):
             SQL(
                 "UPDATE sale_order SET id = id WHERE id IN %s",
                 tuple(sorted(self.ids)),
-            )
+            ),
+            log_exceptions=False,
         )
 
 
