@@ -59,5 +59,7 @@ from . import project_project
 from . import account_move
 from . import account_move_correction
 from . import account_move_sending
+from . import account_move_line
 from . import saas_invoice_builder
 from . import res_partner
+from . import res_partner_rank

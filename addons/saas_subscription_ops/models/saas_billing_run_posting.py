@@ -95,6 +95,7 @@ class SaasBillingRun(models.Model):
 
     def _resume(self):
         self.ensure_one()
+        self._cancel_dead_jobs()
         if self.state == "posting":
             self._start_posting()
             return
@@ -227,6 +228,34 @@ class SaasBillingRun(models.Model):
             except TransitionError:
                 _logger.info("%s moved on meanwhile", run.name)
         return stalled
+
+    def _cancel_dead_jobs(self):
+        """Cancel the jobs of this run that killed workers have left behind.
+
+        They are called started, and take up the capacity of the queue until its
+        runner misses them: for a minute nothing would go on. A living job holds its
+        lock.
+        """
+        self.ensure_one()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT job.id FROM queue_job job
+                 WHERE job.model_name = %(model)s
+                   AND job.records -> 'ids' @> to_jsonb(%(run)s)
+                   AND job.state IN ('enqueued', 'started')
+                   AND (job.id IN (SELECT lock.queue_job_id FROM queue_job_lock lock
+                                      FOR NO KEY UPDATE SKIP LOCKED)
+                        OR NOT EXISTS (SELECT FROM queue_job_lock lock
+                                        WHERE lock.queue_job_id = job.id))
+                """,
+                model=self._name,
+                run=self.id,
+            )
+        )
+        # sudo: jobs are changed by nobody but their administrators
+        jobs = self.env["queue.job"].sudo().browse(job_id for (job_id,) in rows)
+        jobs._change_job_state("cancelled", self.env._("Its worker was killed."))
 
     def _has_living_job(self) -> bool:
         self.ensure_one()
