@@ -68,6 +68,7 @@ class SaleOrder(models.Model):
         string="Why it can't become a subscription",
         compute="_compute_saas_quote_problem",
     )
+    saas_has_line_problem = fields.Boolean(compute="_compute_saas_has_line_problem")
     saas_subscription_ids = fields.One2many("saas.subscription", "order_id")
     saas_subscription_count = fields.Integer(
         string="Subscriptions", compute="_compute_saas_counts"
@@ -147,6 +148,11 @@ class SaleOrder(models.Model):
     def _compute_saas_quote_problem(self):
         for order in self:
             order.saas_quote_problem = "\n".join(order._saas_get_quote_problems())
+
+    @api.depends("order_line.saas_problem")
+    def _compute_saas_has_line_problem(self):
+        for order in self:
+            order.saas_has_line_problem = any(order.order_line.mapped("saas_problem"))
 
     @api.depends(
         "saas_subscription_ids",

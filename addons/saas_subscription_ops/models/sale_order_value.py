@@ -32,7 +32,7 @@ DAYS_PER_MONTH = Fraction(365, 12)
 class LineStep(NamedTuple):
     """Terms of an order line from a month on."""
 
-    from_month: int
+    from_month: int | Fraction
     quantity: float
     price_unit: float
     discount: float
@@ -301,10 +301,18 @@ class SaleOrder(models.Model):
         plan = self.saas_plan_id
         unit = line.recurrence_unit or plan.recurrence_unit
         count = line.recurrence_count if line.recurrence_unit else plan.recurrence_count
-        step = PriceStep(Fraction(0), to_decimal(line._get_untaxed_price(), 6))
+        start = self._saas_get_effective_date()
+        segments = [(Fraction(0), line)]
+        segments += [
+            (_months_between(start, later.date_start), later)
+            for later in line._get_later_segments(start)
+        ]
         return ValueLine(
             line_id=f"running:{line.id}",
-            steps=(step,),
+            steps=tuple(
+                PriceStep(month, to_decimal(segment._get_untaxed_price(), 6))
+                for month, segment in segments
+            ),
             months_per_period=MONTHS_PER_UNIT[unit] * count,
             of_plan=not line.recurrence_unit,
         )
@@ -374,25 +382,54 @@ class SaleOrder(models.Model):
         :return: ascending steps, prices rounded to the digits of product prices
         """
         self.ensure_one()
-        digits = self.env["decimal.precision"].precision_get("Product Price")
         first = LineStep(0, line.product_uom_qty, line.price_unit, line.discount)
         steps = {0: first}
-        if self.saas_order_kind == "amendment":
-            return [first]
         last = first
+        changes = self._saas_get_later_changes(line) + self._saas_get_ramp_terms(line)
+        for month, terms in sorted(changes, key=lambda change: change[0]):
+            last = last._replace(from_month=month, **terms)
+            steps[month] = last
+        return [steps[month] for month in sorted(steps)]
+
+    def _saas_get_ramp_terms(self, line) -> list[tuple]:
+        """Return (month, terms that change) of the ramp steps of a line."""
+        if self.saas_order_kind == "amendment":
+            return []
+        digits = self.env["decimal.precision"].precision_get("Product Price")
+        result = []
         for month, ramps in self._saas_get_ramps_by_month():
             own = ramps.filtered(lambda r: _key(r.order_line_id) == _key(line))[:1]
             everyone = ramps.filtered(lambda ramp: not ramp.order_line_id)[:1]
             if own:
-                last = LineStep(month, own.quantity, own.price_unit, own.discount)
+                terms = {name: own[name] for name in LineStep._fields[1:]}
+                result.append((month, terms))
             elif everyone:
-                price = first.price_unit * everyone.percent / 100
+                price = line.price_unit * everyone.percent / 100
                 price = float_round(price, precision_digits=digits)
-                last = LineStep(month, last.quantity, price, last.discount)
-            else:
-                continue
-            steps[month] = last
-        return [steps[month] for month in sorted(steps)]
+                result.append((month, {"price_unit": price}))
+        return result
+
+    def _saas_get_later_changes(self, line) -> list[tuple]:
+        """Return (month, terms that change) of what is scheduled already.
+
+        A quotation changes a running line from its day on; later scheduled changes,
+        for example ramp steps, still set what they were made for.
+        """
+        continued = line.saas_continued_line_id
+        if not continued or not line.product_uom_qty:
+            return []
+        start = self._saas_get_effective_date()
+        result, before = [], continued
+        for later in continued._get_later_segments(start):
+            terms = {
+                name: later[name]
+                for name in LineStep._fields[1:]
+                if later[name] != before[name]
+            }
+            if terms:
+                result.append((_months_between(start, later.date_start), terms))
+            before = later
+        return result
 
     def _saas_get_ramps_by_month(self) -> list[tuple]:
         """Return the ramp steps of each month, ascending; what is not valid is out."""
@@ -463,11 +500,10 @@ class SaleOrder(models.Model):
                 )
         return rows
 
-    def _saas_describe_step_start(self, month: int) -> str:
+    def _saas_describe_step_start(self, month) -> str:
         if not self.saas_start_date:
-            return self.env._("month %(month)s", month=month)
-        day = fields.Date.add(self.saas_start_date, months=month)
-        return format_date(self.env, day)
+            return self.env._("month %(month)s", month=int(month))
+        return format_date(self.env, _add_months(self.saas_start_date, month))
 
 
 def _key(record):

@@ -80,6 +80,20 @@ class TestSaleOrderAmend(QuoteCase):
         self._line(order, self.platform).product_uom_qty = 1
         self.assertEqual(order.saas_mrr_delta, -500.0)
 
+    def test_scheduled_ramp_is_part_of_both_values(self):
+        line = self.subscription.line_ids[0]
+        self.subscription.amend(
+            "ramp",
+            date_effective=date(2026, 12, 2),
+            lines=[{"line_id": line.id, "price_unit": 600.0}],
+        )
+        order = self.amend()
+        self.assertEqual(order.saas_tcv_delta, 0.0)
+        self._line(order, self.platform).product_uom_qty = 3
+        # one more: six months at 500.00, three at 600.00
+        self.assertEqual(order.saas_tcv_delta, 4800.0)
+        self.assertEqual(len(order._saas_get_step_rows()), 1)
+
     def test_lasting_coupon_of_the_subscription_counts(self):
         self.grant(self.subscription, self.create_coupon(duration="forever"))
         order = self.amend()
