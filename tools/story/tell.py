@@ -3,7 +3,7 @@
 
 from decimal import Decimal
 
-from . import billing, kpis, onboarding, sales, support, usage
+from . import billing, changes, kpis, onboarding, sales, support, usage
 from .report import StoryError
 from .sales import Deal
 from .world import World
@@ -22,6 +22,7 @@ def tell(world: World) -> None:
     work_on_projects(world, deals)
     receive_usage(world, deals)
     bill(world, deals)
+    changes.play(world, deals)
     watch_clock(world, tickets)
     compare_figures(world)
     close_story(world)
