@@ -7,6 +7,10 @@ from odoo.exceptions import UserError, ValidationError
 class SubscriptionError(UserError):
     """Base of everything this module refuses."""
 
+    # The web client knows dialogs by class name: without this it hides the message of
+    # every subclass behind "Something went wrong".
+    context = {"exception_class": "odoo.exceptions.UserError"}
+
 
 class TransitionError(SubscriptionError):
     """The state chart does not know this step."""
@@ -46,3 +50,5 @@ class PreviewChangedError(BillingError):
 
 class LedgerError(ValidationError):
     """Somebody tries to change what was booked or billed."""
+
+    context = {"exception_class": "odoo.exceptions.ValidationError"}

@@ -12,6 +12,7 @@ from . import test_saas_subscription
 from . import test_saas_charge
 from . import test_saas_amendment
 from . import test_saas_billing_run
+from . import test_exceptions
 from . import test_mrr_history
 from . import test_security
 from . import test_portal
