@@ -12,7 +12,11 @@ MACHINE_CONTEXT = {
 # Nothing is left to synchronise when all journal items are there already.
 COMPLETE_CONTEXT = {"skip_invoice_sync": True, "skip_invoice_line_sync": True}
 # New items have no analytic lines that would have to follow.
-CREATE_CONTEXT = {**COMPLETE_CONTEXT, "skip_analytic_sync": True}
+CREATE_CONTEXT = {
+    **COMPLETE_CONTEXT,
+    "skip_analytic_sync": True,
+    "saas_complete_items": True,
+}
 # What decides on the journal items of an invoice. Its versions in these addons are
 # known here; when another addon changes one of them, Odoo makes the items.
 KNOWN_ADDONS = {
@@ -460,7 +464,9 @@ class SaasInvoiceBuilder(models.AbstractModel):
             context.update(COMPLETE_CONTEXT)
         if done:
             context["__action_done"] = done
+        ranks = context["saas_ranks"] = {}
         moves.with_context(**context).action_post()
+        self.env["res.partner"]._saas_apply_ranks(ranks)
 
 
 def _get_addon(method) -> str:
