@@ -236,12 +236,14 @@ class SaasSubscription(models.Model):
     def _get_period_label(self, charge: ProposedCharge) -> str:
         if charge.kind == "one_time":
             return self.env._(
-                "%(subscription)s, on %(day)s",
+                "%(plan)s (%(subscription)s), on %(day)s",
+                plan=self.plan_id.name,
                 subscription=self.name,
                 day=format_date(self.env, charge.service_start),
             )
         return self.env._(
-            "%(subscription)s, %(start)s to %(end)s",
+            "%(plan)s (%(subscription)s), %(start)s to %(end)s",
+            plan=self.plan_id.name,
             subscription=self.name,
             start=format_date(self.env, charge.service_start),
             end=format_date(self.env, charge.service_end - timedelta(days=1)),
@@ -354,6 +356,9 @@ class SaasSubscription(models.Model):
             # OCA start/end dates include the last day.
             "end_date": charge.service_end - timedelta(days=1),
         }
+        if line.analytic_distribution:
+            # Else the analytic distribution models decide.
+            vals["analytic_distribution"] = line.analytic_distribution
         if charge.kind in ("recurring", "one_time") and line and sign > 0:
             gross = line.quantity * line.price_unit * (1 - line.discount / 100)
             if not self.currency_id.compare_amounts(gross, amount):

@@ -133,8 +133,41 @@ class TestSaasInvoice(InvoiceCase):
         )
         self.assertEqual((line.quantity, line.price_unit), (2, 500.0))
         self.assertIn("Platform", line.name)
-        self.assertIn("03/01/2026", line.name)
+        self.assertIn(f"{self.plan.name} ({subscription.name}), 03/01/2026", line.name)
         self.assertIn(run.name, move.message_ids.mapped("body")[0])
+
+    def test_analytic_distribution_of_the_line(self):
+        plan = self.env["account.analytic.plan"].create({"name": "Departments"})
+        cloud, other = self.env["account.analytic.account"].create(
+            [
+                {"name": name, "plan_id": plan.id, "company_id": self.company.id}
+                for name in ("Cloud", "Other")
+            ]
+        )
+        self.env["account.analytic.distribution.model"].create(
+            {
+                "partner_id": self.partner.id,
+                "analytic_distribution": {str(other.id): 100},
+                "company_id": self.company.id,
+            }
+        )
+        given, modelled = self.subscribe(), self.subscribe()
+        given.line_ids.analytic_distribution = {str(cloud.id): 100}
+        modelled.line_ids.analytic_distribution = False
+        self.bill_all()
+        for subscription, account in ((given, cloud), (modelled, other)):
+            line = self.invoice_of(subscription).invoice_line_ids
+            self.assertEqual(line.analytic_distribution, {str(account.id): 100})
+            self.assertEqual(line.analytic_line_ids.mapped("amount"), [1000.0])
+
+    def test_words_in_the_language_of_the_bill_to(self):
+        self.env["res.lang"]._activate_lang("fr_FR")
+        self.partner.lang = "fr_FR"
+        self.platform.with_context(lang="fr_FR").name = "Plateforme"
+        subscription = self.subscribe()
+        self.bill_all()
+        name = self.invoice_of(subscription).invoice_line_ids.name
+        self.assertIn("01/03/2026", name)
 
     def test_one_invoice_for_several_has_a_section_each(self):
         self.plan.invoicing_policy = "account"
