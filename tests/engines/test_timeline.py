@@ -275,6 +275,21 @@ def test_what_does_not_fit_is_refused(bases, changes) -> None:
         timeline.fold(bases, changes)
 
 
+def test_what_is_charged_once_is_never_charged_again() -> None:
+    """It may be corrected on its day or ended; a later change would be a second one."""
+    once = replace(BASE, values={**BASE.values, "kind": "one_time"})
+    for action, values in (
+        ("set", {"price": Decimal(5)}),
+        ("add", {"quantity": Decimal(1)}),
+    ):
+        with pytest.raises(draw.ops.errors.TimelineError):
+            timeline.fold([once], [Change("a", at(1), action, values)])
+        (parts,) = timeline.fold([once], [Change("a", START, action, values)]).values()
+        assert len(parts) == 1
+    (parts,) = timeline.fold([once], [Change("a", at(1), "end")]).values()
+    assert [part.date_end for part in parts] == [at(1)]
+
+
 def test_unknown_actions_are_refused() -> None:
     with pytest.raises(draw.ops.errors.TimelineError):
         Change("a", START, "explode")

@@ -13,6 +13,7 @@ from datetime import date
 from decimal import Decimal
 
 from .errors import TimelineError
+from .ledger import ONE_TIME
 
 SET = "set"
 ADD = "add"
@@ -24,8 +25,9 @@ ACTIONS = (SET, ADD, END)
 class Base:
     """What was sold first: a chain of line intervals begins with it.
 
-    ``values`` are the terms by name; ``quantity`` is a Decimal, the others are
-    opaque here. ``keep_last_period``: see ``proposal.LineTerms``.
+    ``values`` are the terms by name; ``quantity`` is a Decimal, ``kind`` says whether
+    it is charged once, the others are opaque here. ``keep_last_period``: see
+    ``proposal.LineTerms``.
     """
 
     root: int | str
@@ -86,7 +88,7 @@ def fold(
     :param changes: in any order; those of one chain and day by ``sequence``
     :return: ascending, gapless segments per chain; none for a chain without days
     :raise TimelineError: the same chain twice; a change of an unknown chain, before
-        its start, or to a negative quantity
+        its start, to a negative quantity, or of what is charged once after that day
     """
     by_root = defaultdict(list)
     for change in changes:
@@ -113,6 +115,11 @@ def _fold_chain(base: Base, changes: list[Change]) -> list[Segment]:
             )
         if change.action == END or (end is not None and change.day >= end):
             continue
+        if change.day > base.date_start and base.values.get("kind") == ONE_TIME:
+            # Every interval of a chain is charged: a second one would cost it again.
+            raise TimelineError(
+                f"what is charged once on {base.date_start} can't change later"
+            )
         values = _changed(edges[-1][1], change)
         if change.day == edges[-1][0]:
             edges.pop()
