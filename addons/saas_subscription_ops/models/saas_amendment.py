@@ -380,6 +380,7 @@ class SaasAmendment(models.Model):
         for amendment in self:
             subscription = amendment.subscription_id
             subscription._saas_lock()
+            amendment._check_not_built_on()
             before = amendment.state
             if amendment._set_state({"scheduled", "to_approve"}, "undone"):
                 if before == "scheduled":
@@ -387,6 +388,35 @@ class SaasAmendment(models.Model):
                 amendment._saas_emit("amendment.undone", amendment._get_payload())
                 amendment._close_activities()
         return True
+
+    def _check_not_built_on(self):
+        """Refuse to undo what adds a product that a later change is about.
+
+        :raise AmendmentError: names the later change
+        """
+        self.ensure_one()
+        later = (
+            self.env["saas.amendment.line"]
+            # sudo: the terms are the same whoever asks for them
+            .sudo()
+            .search(
+                [
+                    ("line_id.amendment_id", "=", self.id),
+                    ("line_id", "!=", False),
+                    ("amendment_id", "!=", self.id),
+                    ("amendment_id.state", "in", ("scheduled", "applied")),
+                ],
+                limit=1,
+            )
+        )
+        if later:
+            raise AmendmentError(
+                self.env._(
+                    "%(later)s changes what %(name)s adds: undo that first.",
+                    later=later.amendment_id.name,
+                    name=self.name,
+                )
+            )
 
     def action_view_subscription(self) -> dict:
         """Open the subscription.
@@ -479,6 +509,10 @@ class SaasAmendment(models.Model):
         name = amendment._get_event_name()
         if name:
             subscription._saas_emit(name, amendment._get_payload())
+        if amendment.kind == "pause" and amendment._is_over(day):
+            # Made known after it was over: the state never shows it.
+            subscription._saas_emit("subscription.paused", amendment._get_payload())
+            subscription._saas_emit("subscription.resumed", amendment._get_payload())
         subscription._message_log(
             body=self.env._(
                 "%(amendment)s took effect on %(day)s. %(reason)s",
@@ -487,6 +521,10 @@ class SaasAmendment(models.Model):
                 reason=amendment.reason or "",
             )
         )
+
+    def _is_over(self, day) -> bool:
+        """Return whether a pause has ended on a day already."""
+        return bool(self.date_resume and self.date_resume <= day)
 
     def _apply_plan(self):
         """Follow an upgrade to a product of another plan."""

@@ -107,7 +107,7 @@ class SaasAmendment(models.Model):
         for line in self.line_ids.filtered("line_id"):
             current = line._get_current_line()
             end = current.date_end
-            if current.date_start > day or (end and end <= day and end != day):
+            if current.date_start > day or (end and end <= day):
                 raise AmendmentError(
                     self.env._(
                         "“%(line)s” is not charged on %(day)s: choose another day or "

@@ -209,7 +209,7 @@ class SaasSubscription(models.Model):
             address = partner.address_get(["invoice"])["invoice"] if partner else False
             subscription.bill_to_id = address
 
-    @api.depends("date_start", "trial_end", "plan_id")
+    @api.depends("date_start", "trial_end")
     def _compute_anchor_date(self):
         for subscription in self:
             subscription.anchor_date = subscription.trial_end or subscription.date_start

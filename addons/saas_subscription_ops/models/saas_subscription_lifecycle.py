@@ -259,7 +259,17 @@ class SaasSubscription(models.Model):
             )
         )
         amendment._set_state({"draft"}, "scheduled")
+        before = self.term_end
         self._sync_terms()
+        if self.term_end <= before:
+            raise SubscriptionError(
+                self.env._(
+                    "%(name)s: the term that ends on %(day)s can't be renewed, since "
+                    "it is not known when the first term ended. Set its term end again.",
+                    name=self.name,
+                    day=before,
+                )
+            )
         amendment._take_effect(amendment.date_effective)
 
     def _end(self):

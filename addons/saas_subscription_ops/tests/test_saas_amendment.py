@@ -371,3 +371,65 @@ class TestAmendment(SubscriptionCase):
             amendment.date_effective = date(2026, 5, 1)
         with self.assertRaises(UserError):
             amendment.unlink()
+
+    # ------------------------------------------------------------------
+    # Edges
+    # ------------------------------------------------------------------
+    def test_ended_line_takes_no_change(self):
+        extra = self.create_product("Extra", 80.0, saas_charge_kind="recurring")
+        added = self.subscription.amend(
+            "add", lines=[{"action": "start", "product_id": extra.id, "quantity": 2}]
+        ).line_ids.line_id
+        self.subscription.amend(
+            "remove",
+            date_effective=date(2026, 6, 1),
+            lines=[{"action": "end", "line_id": added.id}],
+        )
+        with self.assertRaises(AmendmentError):
+            self.subscription.amend(
+                "quantity",
+                date_effective=date(2026, 6, 1),
+                lines=[{"line_id": added.id, "quantity": 5}],
+            )
+
+    def test_what_later_changes_build_on_is_not_undone(self):
+        extra = self.create_product("Extra", 80.0, saas_charge_kind="recurring")
+        first = self.subscription.amend(
+            "add",
+            "next_period",
+            lines=[{"action": "start", "product_id": extra.id, "quantity": 2}],
+        )
+        later = self.subscription.amend(
+            "quantity",
+            date_effective=date(2026, 6, 1),
+            lines=[{"line_id": first.line_ids.line_id.id, "quantity": 5}],
+        )
+        with self.assertRaisesRegex(AmendmentError, later.name):
+            first.action_undo()
+        later.action_undo()
+        first.action_undo()
+        self.assertEqual(self.due(date(2026, 7, 1)), 2000.0)
+
+    def test_pause_made_known_after_it_was_over(self):
+        self.bill()
+        self.subscription.pause(
+            date_effective=date(2026, 3, 3), date_resume=date(2026, 3, 13)
+        )
+        self.assertEqual(self.subscription.state, "active")
+        self.assertEqual(self.due(), -161.29)
+        for name in ("subscription.paused", "subscription.resumed"):
+            self.assertEqual(len(self.events(self.subscription, name)), 1)
+
+    def test_plan_upgrade_keeps_the_anchor(self):
+        subscription = self.create_subscription(
+            date_start=date(2026, 3, 1), anchor_date=date(2026, 3, 10)
+        ).with_user(self.manager)
+        pro = self.create_plan(name="Pro")
+        product = self.create_product("Platform Pro", 900.0, saas_plan_id=pro.id)
+        line = subscription.line_ids
+        subscription.amend(
+            "upgrade",
+            lines=[{"line_id": line.id, "product_id": product.id, "price_unit": 900.0}],
+        )
+        self.assertEqual(subscription.plan_id, pro)
+        self.assertEqual(subscription.anchor_date, date(2026, 3, 10))
