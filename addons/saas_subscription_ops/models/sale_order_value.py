@@ -166,7 +166,7 @@ class SaleOrder(models.Model):
     def _compute_saas_recurring_total(self):
         for order in self:
             totals = defaultdict(float)
-            for line in order._saas_get_recurring_lines():
+            for line in order._saas_get_recurring_lines().filtered("product_uom_qty"):
                 totals[line._saas_get_recurrence()] += line.price_subtotal
             order.saas_recurring_total = " + ".join(
                 self.env._(
