@@ -14,6 +14,7 @@ from . import saas_subscription_line_terms
 from . import saas_subscription_line_timeline
 from . import saas_cancel_reason
 from . import saas_amendment
+from . import saas_amendment_steps
 from . import saas_amendment_line
 from . import saas_amendment_check
 from . import saas_amendment_preview
