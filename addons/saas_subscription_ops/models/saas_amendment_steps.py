@@ -310,7 +310,7 @@ class SaasAmendment(models.Model):
             )
 
     def _get_responsible(self):
-        """Return who looks after requests: salesperson, success manager or a manager."""
+        """Return who looks after requests: sales, success or any manager."""
         # sudo: a customer who asks has no rights on users
         amendment = self.sudo()
         user = amendment.user_id or amendment.partner_id.saas_csm_id

@@ -265,7 +265,7 @@ class SaasSubscription(models.Model):
             raise SubscriptionError(
                 self.env._(
                     "%(name)s: the term that ends on %(day)s can't be renewed, since "
-                    "it is not known when the first term ended. Set its term end again.",
+                    "it is not known when the first term ended. Set its term end.",
                     name=self.name,
                     day=before,
                 )
