@@ -36,9 +36,7 @@ class SaasAmendment(models.Model):
         effect = self._preview()
         if effect["problem"]:
             return
-        kind = (
-            "downgrade" if effect["mrr_after"] < effect["mrr_before"] else "upgrade"
-        )
+        kind = "downgrade" if effect["mrr_after"] < effect["mrr_before"] else "upgrade"
         if kind != self.kind:
             self.kind = kind
 

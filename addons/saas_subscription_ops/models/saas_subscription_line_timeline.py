@@ -103,9 +103,15 @@ class SaasSubscriptionLine(models.Model):
         """
         self.ensure_one()
         if not before:
-            return (
-                self.env._("Added") if self.amendment_id else self.env._("Sold first")
-            )
+            terms = {
+                "quantity": self._format_term("quantity", self.quantity),
+                "price": self._format_term("price_unit", self.price_unit),
+            }
+            if self.kind == "usage":
+                return self.env._("Charged by use")
+            if self.amendment_id:
+                return self.env._("Added: %(quantity)s × %(price)s", **terms)
+            return self.env._("Sold: %(quantity)s × %(price)s", **terms)
         changes = []
         if self.product_id != before.product_id:
             changes.append(

@@ -2,7 +2,6 @@
 """What will be invoiced next, and when; nothing is written."""
 
 from datetime import date, timedelta
-from decimal import Decimal
 
 from odoo import fields, models
 
@@ -62,7 +61,7 @@ class SaasSubscription(models.Model):
 
         :param date day: the day it is seen from
         :return: ``problem`` (why there is none, else empty), ``date``, ``rows``
-            (``label``, ``net``), ``net``, ``tax``, ``gross``; money in the
+            (``label``, ``amount`` as priced), ``net``, ``tax``, ``gross``; money in the
             subscription currency
         """
         preview = {
@@ -79,20 +78,18 @@ class SaasSubscription(models.Model):
             due, charges = self._preview_next_invoice(day)
         except (SubscriptionError, EngineError) as error:
             return {**preview, "problem": str(error)}
-        amounts = [self._get_charge_amounts(charge) for charge in charges]
-        rounding = self.currency_id.round
-        net = rounding(sum(net for net, _gross in amounts))
-        gross = rounding(sum(gross for _net, gross in amounts))
+        charges = sorted(charges, key=self._get_row_key)
+        totals = self._get_tax_totals(charges)
         return {
             **preview,
             "date": due or False,
             "rows": [
-                {"label": self._get_charge_label(charge), "net": net}
-                for charge, (net, _gross) in zip(charges, amounts, strict=True)
+                {"label": self._get_charge_label(charge), "amount": float(charge.amount)}
+                for charge in charges
             ],
-            "net": net,
-            "tax": rounding(gross - net),
-            "gross": gross,
+            "net": totals["base_amount_currency"],
+            "tax": totals["tax_amount_currency"],
+            "gross": totals["total_amount_currency"],
         }
 
     def _preview_next_invoice(
@@ -143,26 +140,40 @@ class SaasSubscription(models.Model):
             return charge.service_end + timedelta(days=self.plan_id.grace_days)
         return charge.service_start
 
-    def _get_charge_amounts(self, charge: ProposedCharge) -> tuple[float, float]:
-        """Return what a charge costs without and with tax.
+    def _get_row_key(self, charge: ProposedCharge) -> tuple:
+        """Return the sort key of the rows: line by line, reductions after charges."""
+        line = self.env["saas.subscription.line"].browse(charge.line_id or [])
+        return line.sequence, line.id or 0, charge.kind == "credit", charge.ref
 
-        :param ProposedCharge charge: engine row
-        :return: (untaxed, with tax), rounded to the currency
+    def _get_tax_totals(self, charges: list[ProposedCharge]) -> dict:
+        """Return the totals of an invoice with these charges, as Odoo rounds them.
+
+        :param list charges: engine rows
+        :return: ``base_amount_currency``, ``tax_amount_currency`` and
+            ``total_amount_currency``
         """
-        product = self._get_charge_product(charge)
-        amount = float(charge.amount or Decimal(0))
-        taxes = product.taxes_id._filter_taxes_by_company(self.company_id)
+        Tax = self.env["account.tax"].with_company(self.company_id)
         position = self.fiscal_position_id or self.env[
             "account.fiscal.position"
         ].with_company(self.company_id)._get_fiscal_position(self.bill_to_id)
-        taxes = position.map_tax(taxes)
-        if not taxes:
-            return amount, amount
-        result = taxes.compute_all(
-            amount,
-            currency=self.currency_id,
-            quantity=1.0,
-            product=product,
-            partner=self.bill_to_id,
+        base_lines = []
+        for charge in charges:
+            product = self._get_charge_product(charge)
+            taxes = product.taxes_id._filter_taxes_by_company(self.company_id)
+            base_lines.append(
+                Tax._prepare_base_line_for_taxes_computation(
+                    None,
+                    product_id=product,
+                    tax_ids=position.map_tax(taxes),
+                    quantity=1.0,
+                    price_unit=float(charge.amount),
+                    currency_id=self.currency_id,
+                    partner_id=self.bill_to_id,
+                    rate=1.0,
+                )
+            )
+        Tax._add_tax_details_in_base_lines(base_lines, self.company_id)
+        Tax._round_base_lines_tax_details(base_lines, self.company_id)
+        return Tax._get_tax_totals_summary(
+            base_lines, self.currency_id, self.company_id
         )
-        return result["total_excluded"], result["total_included"]
