@@ -237,25 +237,34 @@ class SaasBillingRun(models.Model):
         lock.
         """
         self.ensure_one()
+        # sudo: jobs are read and changed by nobody but their administrators
+        jobs = (
+            self.env["queue.job"]
+            .sudo()
+            .search(
+                [
+                    ("model_name", "=", self._name),
+                    ("state", "in", ("enqueued", "started")),
+                ]
+            )
+            .filtered(lambda job: self in job.records)
+        )
         rows = self.env.execute_query(
             SQL(
                 """
                 SELECT job.id FROM queue_job job
-                 WHERE job.model_name = %(model)s
-                   AND job.records -> 'ids' @> to_jsonb(%(run)s)
-                   AND job.state IN ('enqueued', 'started')
-                   AND (job.id IN (SELECT lock.queue_job_id FROM queue_job_lock lock
+                 WHERE job.id = ANY(%s)
+                   AND (job.id IN (SELECT held.queue_job_id FROM queue_job_lock held
+                                    WHERE held.queue_job_id = job.id
                                       FOR NO KEY UPDATE SKIP LOCKED)
-                        OR NOT EXISTS (SELECT FROM queue_job_lock lock
-                                        WHERE lock.queue_job_id = job.id))
+                        OR NOT EXISTS (SELECT FROM queue_job_lock held
+                                        WHERE held.queue_job_id = job.id))
                 """,
-                model=self._name,
-                run=self.id,
+                jobs.ids,
             )
         )
-        # sudo: jobs are changed by nobody but their administrators
-        jobs = self.env["queue.job"].sudo().browse(job_id for (job_id,) in rows)
-        jobs._change_job_state("cancelled", self.env._("Its worker was killed."))
+        dead = jobs.browse([job_id for (job_id,) in rows])
+        dead._change_job_state("cancelled", self.env._("Its worker was killed."))
 
     def _has_living_job(self) -> bool:
         self.ensure_one()
