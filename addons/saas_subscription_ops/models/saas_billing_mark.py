@@ -5,7 +5,7 @@ from odoo import api, fields, models
 from odoo.tools import SQL
 
 # Columns that change without changing what is due.
-IRRELEVANT = [
+IRRELEVANT = {
     "access_token",
     "mrr",
     "mrr_company",
@@ -14,7 +14,7 @@ IRRELEVANT = [
     "terms_date",
     "write_date",
     "write_uid",
-]
+}
 
 
 class SaasBillingMark(models.Model):
@@ -111,36 +111,64 @@ class SaasBillingMark(models.Model):
         return found
 
     def _get_inputs(self, subscription_ids: list) -> dict:
-        parts = [
-            SQL(
-                """(SELECT string_agg((to_jsonb(part) - %(skip)s)::text, ','
-                                     ORDER BY part.id)
-                      FROM %(table)s part WHERE part.%(field)s = sub.id)""",
-                skip=IRRELEVANT,
-                table=SQL.identifier(self.env[name]._table),
-                field=SQL.identifier(field),
+        """Return a digest of all that a proposal is computed from, by value."""
+        ids = list(subscription_ids)
+        parts, joins = [], []
+        for number, (name, field) in enumerate(self._get_input_models().items()):
+            alias = SQL.identifier(f"part_{number}")
+            parts.append(SQL("%s.rows", alias))
+            joins.append(
+                SQL(
+                    """
+                    LEFT JOIN (SELECT %(field)s AS owner,
+                                      string_agg(%(row)s, ',' ORDER BY id) AS rows
+                                 FROM %(table)s AS source
+                                WHERE %(field)s = ANY(%(ids)s)
+                                GROUP BY %(field)s) %(alias)s
+                           ON %(alias)s.owner = sub.id
+                    """,
+                    field=SQL.identifier(field),
+                    row=self._get_row_text(name, "source"),
+                    table=SQL.identifier(self.env[name]._table),
+                    ids=ids,
+                    alias=alias,
+                )
             )
-            for name, field in self._get_input_models().items()
-        ]
         rows = self.env.execute_query(
             SQL(
                 """
-                SELECT sub.id, md5(concat_ws('|',
-                           (to_jsonb(sub) - %(skip)s)::text,
-                           (to_jsonb(plan) - %(skip)s)::text,
-                           currency.rounding::text,
-                           %(parts)s))
+                WITH terms AS MATERIALIZED (
+                    SELECT plan.id, md5(%(plan)s) AS rows FROM saas_plan plan)
+                SELECT sub.id, md5(concat_ws('|', %(sub)s, terms.rows,
+                                             currency.rounding::text, %(parts)s))
                   FROM saas_subscription sub
-                  JOIN saas_plan plan ON plan.id = sub.plan_id
+                  JOIN terms ON terms.id = sub.plan_id
                   JOIN res_currency currency ON currency.id = sub.currency_id
+                  %(joins)s
                  WHERE sub.id = ANY(%(ids)s)
                 """,
-                skip=IRRELEVANT,
+                plan=self._get_row_text("saas.plan", "plan"),
+                sub=self._get_row_text("saas.subscription", "sub"),
                 parts=SQL(", ").join(parts),
-                ids=list(subscription_ids),
+                joins=SQL(" ").join(joins),
+                ids=ids,
             )
         )
         return dict(rows)
+
+    def _get_row_text(self, model: str, alias: str) -> SQL:
+        """Return an expression with all that counts of a row, as text.
+
+        :param str model: model whose columns it takes
+        :param str alias: name of its table in the query
+        """
+        names = sorted(
+            name
+            for name, field in self.env[model]._fields.items()
+            if field.store and field.column_type and name not in IRRELEVANT
+        )
+        columns = [SQL.identifier(alias, name) for name in names]
+        return SQL("ROW(%s)::text", SQL(", ").join(columns))
 
     def _get_ledger(self, subscription_ids: list, planned) -> dict:
         """Return count, sum of hashed references and total of each ledger."""

@@ -1,6 +1,8 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 import logging
 
+import psycopg2
+
 from odoo import api, fields, models
 from odoo.exceptions import AccessError
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
@@ -273,12 +275,8 @@ class SaasBillingRunLine(models.Model):
 
     def _compute_batch(self):
         self.charge_ids.unlink()
-        subscriptions = self.subscription_id
         charges, previews, errors = {}, {}, {}
-        for line in self:
-            # Usage is read once for all subscriptions of the batch.
-            subscription = line.subscription_id.with_prefetch(subscriptions.ids)
-            rows, previews[line], error = line._price(subscription)
+        for line, (rows, previews[line], error) in self._price_all().items():
             if error:
                 errors[line] = error
             else:
@@ -297,31 +295,60 @@ class SaasBillingRunLine(models.Model):
         (priced - due).unlink()
         due._run_checks()
 
-    def _price(self, subscription) -> tuple:
-        """Return the charges due, or why they can't be computed.
+    def _price_all(self) -> dict:
+        """Return what is due for each line, or why it can't be computed.
 
-        :param subscription: ``saas.subscription`` of the line
-        :return: (engine rows, preview values, None) or (None, None, error)
+        :return: dict of line to (engine rows, preview values, None) or
+            (None, None, error)
         :raise psycopg2.OperationalError: a concurrent transaction; the job repeats
         """
+        ids = self.subscription_id.ids
         try:
             with self.env.cr.savepoint(flush=False):
-                rows = subscription._get_unbooked_charges(self.run_id.date_cutoff)
-                Preview = self.env["saas.billing.run.charge"]
-                vals_list = [
-                    {
-                        **Preview._prepare_preview_vals(subscription, charge),
-                        "run_line_id": self.id,
-                    }
-                    for charge in rows
-                ]
-                return rows, vals_list, None
+                return {line: line._price(ids) for line in self}
         except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+            raise
+        except psycopg2.Error:
+            # The database refused one of them: each in a savepoint of its own.
+            return {line: line._price_alone() for line in self}
+
+    def _price_alone(self) -> tuple:
+        try:
+            with self.env.cr.savepoint(flush=False):
+                return self._price(self.subscription_id.ids)
+        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+            raise
+        except psycopg2.Error as error:
+            _logger.info("%s: %s", self.subscription_id.name, error, exc_info=True)
+            return None, None, error
+
+    def _price(self, prefetch_ids: list) -> tuple:
+        """Return what is due for a line, or why it can't be computed.
+
+        :param list prefetch_ids: subscriptions priced together; usage is read once for
+            all of them
+        :return: see ``_price_all``
+        :raise psycopg2.Error: the transaction can't go on
+        """
+        self.ensure_one()
+        subscription = self.subscription_id.with_prefetch(prefetch_ids)
+        Preview = self.env["saas.billing.run.charge"]
+        try:
+            rows = subscription._get_unbooked_charges(self.run_id.date_cutoff)
+            vals_list = [
+                {
+                    **Preview._prepare_preview_vals(subscription, charge),
+                    "run_line_id": self.id,
+                }
+                for charge in rows
+            ]
+        except psycopg2.Error:
             raise
         except Exception as error:  # noqa: BLE001 - becomes an exception record
             # Whatever can't be priced must not stop the preview of all the others.
             _logger.info("%s: %s", subscription.name, error, exc_info=True)
             return None, None, error
+        return rows, vals_list, None
 
     def _write_preview(self, charges: dict, previews: dict):
         """Store the proposed charges and the amount of the lines."""

@@ -9,6 +9,7 @@ from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools import SQL
 
 from ..engine.variance import check_credit, check_first, check_median, check_zero
+from ..exceptions import BillingError
 from .saas_subscription_billing import to_decimal
 
 _logger = logging.getLogger(__name__)
@@ -202,14 +203,8 @@ class SaasBillingRunLine(models.Model):
             findings.append(
                 self.env._("A charge has no product: set one on the subscription line.")
             )
-        if self.currency_id != self.company_id.currency_id and not self._has_rate():
-            findings.append(
-                self.env._(
-                    "There is no exchange rate for %(currency)s on %(date)s.",
-                    currency=self.currency_id.name,
-                    date=self.run_id.date_invoice,
-                )
-            )
+        if not self._has_rate():
+            findings.append(self._get_rate_text())
         return findings
 
     def _get_product_findings(self, product) -> list[str]:
@@ -240,7 +235,24 @@ class SaasBillingRunLine(models.Model):
             )
         return findings
 
+    def _get_rate_text(self) -> str:
+        return self.env._(
+            "There is no exchange rate for %(currency)s on %(date)s: enter one.",
+            currency=self.currency_id.name,
+            date=self.run_id.date_invoice,
+        )
+
+    def _check_rate(self):
+        """Refuse to invoice without a rate: Odoo would book one to one.
+
+        :raise BillingError: there is none on the invoice date
+        """
+        if not self._has_rate():
+            raise BillingError(self._get_rate_text())
+
     def _has_rate(self) -> bool:
+        if self.currency_id == self.company_id.currency_id:
+            return True
         return bool(
             self.env["res.currency.rate"].search_count(
                 [

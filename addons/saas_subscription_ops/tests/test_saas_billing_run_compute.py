@@ -5,6 +5,7 @@ from unittest.mock import patch
 from odoo import Command
 from odoo.exceptions import AccessError
 from odoo.tests import tagged
+from odoo.tools import mute_logger
 
 from odoo.addons.queue_job.tests.common import trap_jobs
 
@@ -128,6 +129,23 @@ class TestSaasBillingRunCompute(SubscriptionCase):
         self.assertFalse(line.reason)
         self.assertEqual(told.state, "resolved")
         self.assertEqual(run.line_ids.subscription_id, good | bad)
+
+    @mute_logger("odoo.sql_db")
+    def test_a_line_the_database_refuses_fails_alone(self):
+        good, bad = self.create_subscription(), self.create_subscription()
+        cls = type(bad)
+        origin = cls._get_proposed_charges
+
+        def proposed(subscription, cutoff):
+            if subscription == bad:
+                subscription.env.cr.execute("SELECT 1 / 0")
+            return origin(subscription, cutoff)
+
+        run = self.create_run()
+        with patch.object(cls, "_get_proposed_charges", proposed):
+            run.action_compute()
+        states = {line.subscription_id: line.state for line in run.line_ids}
+        self.assertEqual(states, {good: "ok", bad: "failed"})
 
     def test_failed_lines_are_retried_from_the_run(self):
         bad = self.create_subscription()

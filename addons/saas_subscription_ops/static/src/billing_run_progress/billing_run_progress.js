@@ -59,11 +59,7 @@ export class BillingRunProgress extends Component {
         const record = this.props.record;
         let rows = [];
         try {
-            rows = await this.orm.silent.read(
-                record.resModel,
-                [record.resId],
-                FIELDS
-            );
+            rows = await this.orm.silent.read(record.resModel, [record.resId], FIELDS);
         } catch {
             // The server is away: look again later, the page stays as it is.
             this.plan();

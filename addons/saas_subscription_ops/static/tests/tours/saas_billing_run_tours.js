@@ -122,11 +122,13 @@ registry.category("web_tour.tours").add("saas_billing_run_decide", {
         },
         {
             content: "it is ready",
-            trigger: ".o_data_row:contains(Price confirmed) .o_field_badge:contains(Ready)",
+            trigger:
+                ".o_data_row:contains(Price confirmed) .o_field_badge:contains(Ready)",
         },
         {
             content: "see its charges",
-            trigger: ".o_data_row:contains(Price confirmed) button[name=action_view_charges]",
+            trigger:
+                ".o_data_row:contains(Price confirmed) button[name=action_view_charges]",
             run: "click",
         },
         {
