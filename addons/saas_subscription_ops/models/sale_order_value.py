@@ -124,7 +124,8 @@ class SaleOrder(models.Model):
     )
     def _compute_saas_value(self):
         for order in self:
-            if order.state == "sale" and order._saas_get_subscription():
+            signed = order.state == "sale" and order._saas_get_subscription()
+            if signed and order.saas_tcv:
                 # Signed and delivered: the figures are those of that day.
                 order._saas_set_value(*order._saas_get_stored_value())
                 continue

@@ -28,7 +28,8 @@ registry.category("web_tour.tours").add("saas_quote_value", {
         },
         {
             content: "a price for the second year",
-            trigger: ".o_field_widget[name=saas_ramp_ids] .o_field_x2many_list_row_add a",
+            trigger:
+                ".o_field_widget[name=saas_ramp_ids] .o_field_x2many_list_row_add a",
             run: "click",
         },
         {
