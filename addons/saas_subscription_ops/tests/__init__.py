@@ -12,6 +12,13 @@ from . import test_saas_subscription
 from . import test_saas_charge
 from . import test_saas_amendment
 from . import test_saas_billing_run
+from . import test_saas_billing_run_approval
+from . import test_saas_billing_run_checks
+from . import test_saas_billing_run_compute
+from . import test_saas_billing_run_report
+from . import test_saas_billing_run_tour
+from . import test_saas_billing_schedule
+from . import test_saas_billing_faults
 from . import test_exceptions
 from . import test_mrr_history
 from . import test_security
