@@ -288,6 +288,7 @@ class SaasBillingRunLine(models.Model):
         first = subscriptions[:1]
         partner = first.bill_to_id
         self._check_bill_to(partner)
+        self[:1]._check_rate()
         vals = {
             "move_type": "out_invoice" if sign > 0 else "out_refund",
             "partner_id": partner.id,

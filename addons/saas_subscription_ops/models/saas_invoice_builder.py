@@ -1,6 +1,8 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from odoo import Command, api, models
 
+from ..exceptions import BillingError
+
 # Machine-made documents: one note says where they come from, nobody is subscribed and
 # no field is tracked.
 MACHINE_CONTEXT = {
@@ -270,6 +272,14 @@ class SaasInvoiceBuilder(models.AbstractModel):
             fiscal_pos=fiscal_position
         )
         account = accounts["income"] or move.journal_id.default_account_id
+        if not account:
+            raise BillingError(
+                self.env._(
+                    "%(product)s has no income account: set one on the product or its "
+                    "category, then retry.",
+                    product=product.display_name or self.env._("A line"),
+                )
+            )
         domain = self.env["account.tax"]._check_company_domain(company)
         taxes = product.taxes_id.filtered_domain(domain) or account.tax_ids.filtered(
             lambda tax: tax.type_tax_use == "sale"
