@@ -102,7 +102,12 @@ class AccountMove(models.Model):
             )
             if move.move_type == "out_refund" and len(invoices) == 1:
                 vals["reversed_entry_id"] = invoices.id
-            move.write(vals)
+            # The items are not touched, and nobody changed the document by hand.
+            move.with_context(
+                skip_invoice_sync=True,
+                skip_is_manually_modified=True,
+                tracking_disable=True,
+            ).write(vals)
 
     def _saas_record_credits(self):
         """Write invoice.credited on what posted documents correct downwards."""

@@ -38,8 +38,9 @@ class AccountMove(models.Model):
             lambda move: move.state == "posted" and not move.is_move_sent
         ):
             error = move._saas_try_send()
+            document = move._get_saas_send_document()
             if error:
-                move._saas_raise(
+                document._saas_raise(
                     SEND_FAILED,
                     self.env._(
                         "%(number)s is posted, but was not sent: %(error)s",
@@ -51,7 +52,18 @@ class AccountMove(models.Model):
                     retry_method="saas_retry_send",
                 )
             else:
-                move._saas_resolve(SEND_FAILED)
+                document._saas_resolve(SEND_FAILED)
+
+    def _get_saas_send_document(self):
+        """Return what the exception is raised on.
+
+        Billing Operators work on exceptions of runs without a right on invoices, so
+        it is the run line that made the invoice.
+        """
+        line = self.env["saas.billing.run.line"].search(
+            [("move_id", "=", self.id)], limit=1
+        )
+        return line or self
 
     def _saas_try_send(self) -> str:
         """Send one invoice in a savepoint.
@@ -93,13 +105,17 @@ class AccountMove(models.Model):
             )
 
     def saas_retry_send(self):
-        """Send invoices now, from the exception queue.
+        """Send posted invoices of runs now, unless they were sent already.
 
+        :raise AccessError: no right to edit them
         :raise UserError: still failing
         """
         self.check_access("write")
         for move in self:
-            if move.state == "posted" and not move.is_move_sent:
-                # sudo: documents and mails are made by the run, not by rights of who
-                # works on the exception
+            if (
+                move.saas_charge_count
+                and move.state == "posted"
+                and not move.is_move_sent
+            ):
+                # sudo: documents and mails are made by the run
                 move.sudo()._saas_send()

@@ -49,11 +49,17 @@ class SaasBillingRunLine(models.Model):
         :return: the other lines
         """
         errors = {}
-        for line in self:
-            try:
-                line._get_approved_charges()
-            except BillingError as error:
-                errors[line] = error
+
+        def check():
+            for line in self:
+                try:
+                    line._get_approved_charges()
+                except BillingError as error:
+                    errors[line] = error
+
+        if self._attempt(check):
+            # Anything else is found by halving, in savepoints.
+            return self
         for line, error in errors.items():
             line._set_failed(error)
         return self - self.browse([line.id for line in errors])
@@ -150,6 +156,15 @@ class SaasBillingRunLine(models.Model):
             line.run_id._check_state({"posting", "done"})
             # sudo: invoices are made by the run, not by rights of its operator
             line.sudo()._do_post()
+
+    def saas_retry_send(self):
+        """Send the invoices of the lines now, from the exception queue.
+
+        :raise UserError: still failing
+        """
+        self.run_id._check_role("operator", "approver")
+        # sudo: invoices are sent by the run, not by rights of its operator
+        self.sudo().move_id.saas_retry_send()
 
     def _do_post(self):
         """Book and invoice the lines' charges, exactly as approved.

@@ -3,7 +3,7 @@ from datetime import date
 from unittest.mock import patch
 
 from odoo import Command
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, tagged
 
 from ..exceptions import BillingError, LedgerError, QuoteError
@@ -215,6 +215,7 @@ class TestSaasInvoice(InvoiceCase):
         self.assertEqual(credit.move_type, "out_refund")
         self.assertEqual(credit.saas_corrected_move_ids, invoice)
         self.assertEqual(credit.reversed_entry_id, invoice)
+        self.assertFalse(credit.is_manually_modified)
         self.assertEqual(invoice.saas_correction_move_ids, credit)
         self.assertEqual(
             (credit.saas_corrected_count, invoice.saas_correction_count), (1, 1)
@@ -412,13 +413,18 @@ class TestSaasInvoiceSending(InvoiceCase):
             self.assertEqual(move.state, "posted")
             self.assertFalse(move.is_move_sent)
             exception = self.exceptions("billing.send_failed")
-            self.assertEqual(exception.res_id, move.id)
+            line = self.env[exception.res_model].browse(exception.res_id)
+            self.assertEqual(line.move_id, move)
+            with self.assertRaises(AccessError):
+                line.with_user(self.auditor).saas_retry_send()
+            with self.assertRaises(AccessError):
+                move.with_user(self.auditor).saas_retry_send()
             with self.assertRaises(UserError):
-                move.saas_retry_send()
+                line.with_user(self.operator).saas_retry_send()
             self.partner.email = "acme@example.com"
-            exception.action_retry()
+            exception.with_user(self.operator).action_retry()
+        self.assertEqual(exception.state, "resolved", exception.last_error)
         self.assertTrue(move.is_move_sent)
-        self.assertEqual(exception.state, "resolved")
 
     def test_broken_report_is_an_exception(self):
         subscription = self.subscribe()
