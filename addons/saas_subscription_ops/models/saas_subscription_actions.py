@@ -74,14 +74,17 @@ class SaasSubscription(models.Model):
         domain = fields.Domain("amendment_ids", "in", cancelled)
         return domain if True in value else ~domain
 
-    @api.depends("term_end", "plan_id.notice_days", "plan_id.auto_renew")
+    @api.depends("term_end", "date_end", "plan_id.notice_days", "plan_id.auto_renew")
     def _compute_date_notice(self):
         for subscription in self:
             plan = subscription.plan_id
             end = subscription.term_end
             subscription.date_notice = (
                 fields.Date.subtract(end, days=plan.notice_days)
-                if end and plan.auto_renew and subscription.state in LIVE_STATES
+                if end
+                and plan.auto_renew
+                and not subscription.date_end
+                and subscription.state in LIVE_STATES
                 else False
             )
 

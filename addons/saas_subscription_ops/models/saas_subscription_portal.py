@@ -167,12 +167,13 @@ class SaasSubscription(models.Model):
         """Return the money effect of what is asked for; nothing is written.
 
         :param dict vals: values of ``saas.amendment``
-        :return: see ``saas.amendment._preview``, and ``date_effective``
+        :return: see ``saas.amendment._preview``; also ``date_effective``, ``today``
         """
         amendment = self.env["saas.amendment"].new(vals)
         return {
             **amendment._preview(),
             "date_effective": amendment.date_effective,
+            "today": amendment.date_requested,
         }
 
     def _portal_submit(self, vals: dict):
