@@ -95,7 +95,7 @@ class SaasAmendment(models.Model):
         )
         rows = [
             {
-                "label": change.description or subscription.plan_id.name,
+                "label": self._get_change_label(change),
                 "period": subscription._get_period_label(change),
                 "amount": change.amount,
             }
@@ -117,10 +117,20 @@ class SaasAmendment(models.Model):
             "date_end_after": after.date_end,
         }
 
+    def _get_change_label(self, change) -> str:
+        """Return what a row of the preview is about."""
+        label = change.description or self.plan_id.name
+        if change.ref.startswith("coupon:"):
+            return self.env._("%(product)s, coupon", product=label)
+        return label
+
     def _get_preview_cutoff(self):
         """Return the exclusive cut-off up to which effects are compared."""
         subscription = self.subscription_id._origin
-        day = max(self.date_requested, self.date_effective)
+        day = self.date_requested
+        if self.kind not in ("cancel", "pause"):
+            # What is not served later was never charged, so it is no credit.
+            day = max(day, self.date_effective)
         # sudo: only the latest date is read
         billed = subscription.sudo().charge_ids.filtered(
             lambda charge: charge.base_kind == "recurring"
