@@ -7,6 +7,10 @@ from odoo.exceptions import UserError
 class SaasError(UserError):
     """Base of every error the core raises on purpose."""
 
+    # The web client knows dialogs by class name: without this it hides the message of
+    # every subclass behind "Something went wrong".
+    context = {"exception_class": "odoo.exceptions.UserError"}
+
 
 class LedgerError(SaasError):
     """Somebody tried to change or forge the event ledger."""

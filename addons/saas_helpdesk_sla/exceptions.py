@@ -7,6 +7,10 @@ from odoo.exceptions import UserError
 class SlaError(UserError):
     """Base of every error this module raises."""
 
+    # The web client knows dialogs by class name: without this it hides the message of
+    # every subclass behind "Something went wrong".
+    context = {"exception_class": "odoo.exceptions.UserError"}
+
 
 class SlaCalendarError(SlaError):
     """No deadline can be computed: the calendar has no working time to offer."""

@@ -7,6 +7,10 @@ from odoo.exceptions import UserError, ValidationError
 class UsageError(UserError):
     """Base of the module's errors."""
 
+    # The web client knows dialogs by class name: without this it hides the message of
+    # every subclass behind "Something went wrong".
+    context = {"exception_class": "odoo.exceptions.UserError"}
+
 
 class UsageStoreError(UsageError):
     """The usage store is append-only, or a record is still needed by it."""
