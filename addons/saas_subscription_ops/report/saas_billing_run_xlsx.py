@@ -73,39 +73,44 @@ class RunWorkbook:
             sheet.write_string(row, column, str(value), form)
 
     def _add_summary(self):
-        run, _ = self.run, self.env._
+        run = self.run
         state = dict(run._fields["state"]._description_selection(self.env))[run.state]
         rows = [
-            (_("Billing run"), run.name),
-            (_("Company"), run.company_id.name),
-            (_("Due before"), run.date_cutoff),
-            (_("Invoice date"), run.date_invoice),
-            (_("Plans"), ", ".join(run.plan_ids.mapped("name")) or _("All")),
-            (_("Accounts"), ", ".join(run.partner_ids.mapped("name")) or _("All")),
-            (_("Schedule"), run.schedule_id.name),
-            (_("State"), state),
+            (self.env._("Billing run"), run.name),
+            (self.env._("Company"), run.company_id.name),
+            (self.env._("Due before"), run.date_cutoff),
+            (self.env._("Invoice date"), run.date_invoice),
+            (
+                self.env._("Plans"),
+                ", ".join(run.plan_ids.mapped("name")) or self.env._("All"),
+            ),
+            (
+                self.env._("Accounts"),
+                ", ".join(run.partner_ids.mapped("name")) or self.env._("All"),
+            ),
+            (self.env._("Schedule"), run.schedule_id.name),
+            (self.env._("State"), state),
             *(
                 (label, f"{who}, {moment:%Y-%m-%d %H:%M} UTC")
                 for label, who, moment in self.figures["people"]
             ),
-            (_("Reason of the refusal"), run.refuse_reason),
-            (_("Posted"), run.done_count),
-            (_("Held"), run.held_count),
-            (_("Excluded"), run.excluded_count),
-            (_("Failed"), run.failed_count),
+            (self.env._("Reason of the refusal"), run.refuse_reason),
+            (self.env._("Posted"), run.done_count),
+            (self.env._("Held"), run.held_count),
+            (self.env._("Excluded"), run.excluded_count),
+            (self.env._("Failed"), run.failed_count),
         ]
-        columns = [(_("What"), TEXT, 28), (_("Value"), TEXT, 60)]
-        self._add_sheet(_("Summary"), columns, rows)
+        columns = [(self.env._("What"), TEXT, 28), (self.env._("Value"), TEXT, 60)]
+        self._add_sheet(self.env._("Summary"), columns, rows)
 
     def _add_totals(self):
-        _ = self.env._
         columns = [
-            (_("Currency"), TEXT, 10),
-            (_("Document"), TEXT, 24),
-            (_("Number"), TEXT, 10),
-            (_("Untaxed"), MONEY, 16),
-            (_("Tax"), MONEY, 16),
-            (_("Total"), MONEY, 16),
+            (self.env._("Currency"), TEXT, 10),
+            (self.env._("Document"), TEXT, 24),
+            (self.env._("Number"), TEXT, 10),
+            (self.env._("Untaxed"), MONEY, 16),
+            (self.env._("Tax"), MONEY, 16),
+            (self.env._("Total"), MONEY, 16),
         ]
         rows = [
             (
@@ -118,32 +123,30 @@ class RunWorkbook:
             )
             for row in self.figures["totals"]
         ]
-        self._add_sheet(_("Amounts"), columns, rows)
+        self._add_sheet(self.env._("Amounts"), columns, rows)
 
     def _add_taxes(self):
-        _ = self.env._
         columns = [
-            (_("Currency"), TEXT, 10),
-            (_("Tax"), TEXT, 32),
-            (_("Base"), MONEY, 16),
-            (_("Tax Amount"), MONEY, 16),
+            (self.env._("Currency"), TEXT, 10),
+            (self.env._("Tax"), TEXT, 32),
+            (self.env._("Base"), MONEY, 16),
+            (self.env._("Tax Amount"), MONEY, 16),
         ]
         rows = [
             (row["currency"].name, row["tax"], row["base"], row["amount"])
             for row in self.figures["taxes"]
         ]
-        self._add_sheet(_("Taxes"), columns, rows)
+        self._add_sheet(self.env._("Taxes"), columns, rows)
 
     def _add_invoices(self):
-        _ = self.env._
         columns = [
-            (_("Invoice"), TEXT, 20),
-            (_("Customer"), TEXT, 36),
-            (_("Date"), DAY, 12),
-            (_("Subscriptions"), TEXT, 24),
-            (_("Currency"), TEXT, 10),
-            (_("Untaxed"), MONEY, 16),
-            (_("Total"), MONEY, 16),
+            (self.env._("Invoice"), TEXT, 20),
+            (self.env._("Customer"), TEXT, 36),
+            (self.env._("Date"), DAY, 12),
+            (self.env._("Subscriptions"), TEXT, 24),
+            (self.env._("Currency"), TEXT, 10),
+            (self.env._("Untaxed"), MONEY, 16),
+            (self.env._("Total"), MONEY, 16),
         ]
         rows = [
             (
@@ -157,19 +160,18 @@ class RunWorkbook:
             )
             for move in self.figures["moves"]
         ]
-        self._add_sheet(_("Invoices"), columns, rows)
+        self._add_sheet(self.env._("Invoices"), columns, rows)
 
     def _add_open_lines(self):
-        _ = self.env._
         columns = [
-            (_("State"), TEXT, 16),
-            (_("Subscription"), TEXT, 18),
-            (_("Account"), TEXT, 36),
-            (_("Currency"), TEXT, 10),
-            (_("Amount"), MONEY, 16),
-            (_("Why"), TEXT, 60),
-            (_("Comment"), TEXT, 40),
-            (_("Decided By"), TEXT, 24),
+            (self.env._("State"), TEXT, 16),
+            (self.env._("Subscription"), TEXT, 18),
+            (self.env._("Account"), TEXT, 36),
+            (self.env._("Currency"), TEXT, 10),
+            (self.env._("Amount"), MONEY, 16),
+            (self.env._("Why"), TEXT, 60),
+            (self.env._("Comment"), TEXT, 40),
+            (self.env._("Decided By"), TEXT, 24),
         ]
         rows = [
             (
@@ -185,4 +187,4 @@ class RunWorkbook:
             for label, lines in self.figures["open"]
             for line in lines
         ]
-        self._add_sheet(_("Not Posted"), columns, rows)
+        self._add_sheet(self.env._("Not Posted"), columns, rows)
