@@ -43,6 +43,10 @@ registry.category("web_tour.tours").add("saas_quote_value", {
             run: "click",
         },
         {
+            content: "wait for it",
+            trigger: ".o_form_saved",
+        },
+        {
             content: "year by year",
             trigger: ".o_field_widget[name=saas_value_table] td:contains(Year 3)",
         },
