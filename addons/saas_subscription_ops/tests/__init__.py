@@ -25,3 +25,6 @@ from . import test_security
 from . import test_portal
 from . import test_flow_quote_to_invoice
 from . import test_tour
+from . import test_portal_amendment
+from . import test_rpc_security
+from . import test_tour_life_cycle
