@@ -17,20 +17,12 @@ from tools import paths, postgres
 from tools.process import run
 from tools.server import choose_port, is_free
 
-PORT = 5434
-# What was committed has to survive a crash of the server; one of the machine need not.
-SETTINGS = {
-    **postgres.VOLATILE,
-    "synchronous_commit": "on",
-    "shared_buffers": "128MB",
-}
-
 
 class PrivateCluster(postgres.Cluster):
     """A cluster that may crash."""
 
     def __init__(self) -> None:
-        super().__init__("faults", PORT, SETTINGS)
+        super().__init__(*postgres.BREAKABLE)
 
     def crash(self) -> None:
         """End the server as a crash does: no checkpoint, clients cut off."""
