@@ -118,6 +118,7 @@ class SubscriptionPortal(CustomerPortal):
             )
         except (AccessError, MissingError):
             return request.redirect("/my")
+        kwargs.pop("error", None)
         return self._render_subscription(subscription, access_token, **kwargs)
 
     def _render_subscription(self, subscription, access_token=None, **kwargs):
@@ -132,6 +133,8 @@ class SubscriptionPortal(CustomerPortal):
             {
                 "subscription": subscription,
                 "page_name": "subscription",
+                "error": kwargs.get("error"),
+                "done": kwargs.get("done"),
                 "today": fields.Date.context_today(subscription),
                 **subscription._portal_get_values(),
                 **self._get_subscription_documents(subscription),

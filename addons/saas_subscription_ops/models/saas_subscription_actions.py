@@ -302,8 +302,7 @@ class SaasSubscription(models.Model):
         """
         return self._amend_each(
             lambda record: (
-                record.has_scheduled_cancel
-                or record.state in ("cancelled", "expired")
+                record.has_scheduled_cancel or record.state in ("cancelled", "expired")
             ),
             "cancel",
         )

@@ -42,7 +42,9 @@ class SaasSubscriptionLine(models.Model):
     def _compute_timeline_state(self):
         today = fields.Date.context_today(self)
         for line in self:
-            ends = [day for day in (line.date_end, line.subscription_id.date_end) if day]
+            ends = [
+                day for day in (line.date_end, line.subscription_id.date_end) if day
+            ]
             if line.is_empty:
                 line.timeline_state = "replaced"
             elif not line.date_start or line.date_start > today:

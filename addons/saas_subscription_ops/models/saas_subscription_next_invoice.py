@@ -84,7 +84,10 @@ class SaasSubscription(models.Model):
             **preview,
             "date": due or False,
             "rows": [
-                {"label": self._get_charge_label(charge), "amount": float(charge.amount)}
+                {
+                    "label": self._get_charge_label(charge),
+                    "amount": float(charge.amount),
+                }
                 for charge in charges
             ],
             "net": totals["base_amount_currency"],
@@ -131,7 +134,9 @@ class SaasSubscription(models.Model):
         :return: engine rows that are not zero
         """
         return [
-            charge for charge in self._get_unbooked_charges(date_cutoff) if charge.amount
+            charge
+            for charge in self._get_unbooked_charges(date_cutoff)
+            if charge.amount
         ]
 
     def _get_due_day(self, charge: ProposedCharge) -> date:

@@ -35,8 +35,10 @@ class SaasSubscription(models.Model):
         return {
             "lines": lines.sorted(lambda line: (line.date_start, line.sequence)),
             "amendments": self.amendment_ids.filtered(
-                lambda amendment: amendment.state in PENDING
-                and (amendment.state != "draft" or amendment.source == "portal")
+                lambda amendment: (
+                    amendment.state in PENDING
+                    and (amendment.state != "draft" or amendment.source == "portal")
+                )
             )._by_date(),
             "coupons": self.coupon_ids,
             "next_invoice": self._get_next_invoice(today),
@@ -98,9 +100,7 @@ class SaasSubscription(models.Model):
                 self.env._("These products can't be changed. Reload the page.")
             )
         changed = lines.filtered(
-            lambda line: (
-                line.id in quantities and quantities[line.id] != line.quantity
-            )
+            lambda line: line.id in quantities and quantities[line.id] != line.quantity
         )
         if not changed:
             raise AmendmentError(

@@ -216,7 +216,9 @@ class TestPortalAmendment(SubscriptionCase, HttpCase):
             self.assertNotIn(foreign.name, page.text)
         # A line or an amendment of somebody else, sent with an own subscription.
         page = self.send(
-            self.subscription, "change", **{f"quantity_{line.id}": "9", "step": "confirm"}
+            self.subscription,
+            "change",
+            **{f"quantity_{line.id}": "9", "step": "confirm"},
         )
         self.assertIn("o_saas_error", page.text)
         page = self.send(self.subscription, f"undo/{staff.id}")

@@ -123,7 +123,11 @@ class TestRpcSecurity(SubscriptionCase, HttpCase):
             ("saas.charge", "create", [{"name": "x", "amount": 1.0}]),
             ("saas.charge", "write", [charge.ids, {"amount": 1.0}]),
             ("saas.charge", "unlink", [charge.ids]),
-            ("saas.subscription", "write", [self.subscription.ids, {"state": "paused"}]),
+            (
+                "saas.subscription",
+                "write",
+                [self.subscription.ids, {"state": "paused"}],
+            ),
             ("saas.amendment", "write", [self.amendment.ids, {"state": "applied"}]),
             (
                 "saas.amendment",
@@ -142,7 +146,11 @@ class TestRpcSecurity(SubscriptionCase, HttpCase):
                 [self.amendment.ids, {"approved_by_id": self.manager.id}],
             ),
             # What is private stays private.
-            ("saas.subscription", "_set_state", [self.subscription.ids, [], "paused", ""]),
+            (
+                "saas.subscription",
+                "_set_state",
+                [self.subscription.ids, [], "paused", ""],
+            ),
             ("saas.amendment", "_do_confirm", [self.amendment.ids]),
             ("saas.amendment", "_take_effect", [self.amendment.ids, "2026-01-01"]),
             ("saas.subscription", "_portal_submit", [self.subscription.ids, {}]),
@@ -187,7 +195,9 @@ class TestRpcSecurity(SubscriptionCase, HttpCase):
         mine = records.with_user(self.manager)
         for name in ("pause_now", "resume_now", "cancel_at_term_end"):
             action = self.env.ref(f"saas_subscription_ops.ir_actions_server_{name}")
-            self.assertEqual(action.group_ids.get_external_id().popitem()[1][:9], "saas_core")
+            self.assertEqual(
+                action.group_ids.get_external_id().popitem()[1][:9], "saas_core"
+            )
         for _attempt in range(2):
             mine.pause_now()
         self.assertEqual(set(records.mapped("state")), {"paused"})

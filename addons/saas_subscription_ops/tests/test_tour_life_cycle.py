@@ -44,9 +44,7 @@ class TestTourLifeCycle(SubscriptionCase, HttpCase):
         self.env.invalidate_all()
 
     def bill_until_today(self):
-        return self.bill(
-            cutoff=self.today + timedelta(days=1), date_invoice=self.today
-        )
+        return self.bill(cutoff=self.today + timedelta(days=1), date_invoice=self.today)
 
     def create_running(self):
         subscription = self.create_subscription(
@@ -60,9 +58,7 @@ class TestTourLifeCycle(SubscriptionCase, HttpCase):
         order = self.create_order([(self.platform, 1)], start=self.start)
         order.write({"require_signature": True, "require_payment": False})
         order.action_quotation_sent()
-        self.start_tour(
-            order.get_portal_url(), "saas_portal_sign", login="life_buyer"
-        )
+        self.start_tour(order.get_portal_url(), "saas_portal_sign", login="life_buyer")
         self.env.invalidate_all()
         subscription = order.saas_subscription_ids
         self.assertEqual(subscription.state, "active")
@@ -109,9 +105,7 @@ class TestTourLifeCycle(SubscriptionCase, HttpCase):
         subscription.with_user(self.manager).resume(
             date_effective=self.today + timedelta(days=2)
         )
-        self.env["saas.subscription"]._process_lifecycle(
-            self.today + timedelta(days=2)
-        )
+        self.env["saas.subscription"]._process_lifecycle(self.today + timedelta(days=2))
         self.assertEqual(subscription.state, "active")
 
     def test_cancel_with_credit(self):

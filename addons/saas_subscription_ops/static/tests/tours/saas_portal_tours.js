@@ -29,7 +29,7 @@ registry.category("web_tour.tours").add("saas_portal_sign", {
         },
         {
             content: "it is signed",
-            trigger: "body:contains(Signed)",
+            trigger: ".alert-success:contains(Thank You)",
         },
     ],
 });
