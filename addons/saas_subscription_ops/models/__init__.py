@@ -52,7 +52,6 @@ from . import sale_order_check
 from . import sale_order_amend
 from . import sale_order_line
 from . import sale_order_invoicing
-from . import sale_advance_payment_inv
 from . import sale_order_workflow
 from . import project_role
 from . import project_task

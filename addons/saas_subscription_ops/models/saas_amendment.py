@@ -184,7 +184,7 @@ class SaasAmendment(models.Model):
         "res.users", string="Confirmed By", readonly=True, copy=False
     )
     approved_by_id = fields.Many2one(
-        "res.users", string="Approved By", readonly=True, copy=False, tracking=True
+        "res.users", readonly=True, copy=False, tracking=True
     )
     approved_at = fields.Datetime(readonly=True, copy=False)
     confirmed_at = fields.Datetime(

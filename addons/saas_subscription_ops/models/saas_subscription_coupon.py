@@ -82,6 +82,12 @@ class SaasSubscriptionCoupon(models.Model):
     def write(self, vals):
         if {*TERMS, "subscription_id", "coupon_id", "date_start"} & vals.keys():
             self._check_unused()
+        if "product_ids" in vals:
+            # sudo: a mark is a proof about the terms, and these are others now. The
+            # products of a grant are the one term it does not look at.
+            self.env["saas.billing.mark"].sudo().search(
+                [("subscription_id", "in", self.subscription_id.ids)]
+            ).unlink()
         return super().write(vals)
 
     @api.ondelete(at_uninstall=False)

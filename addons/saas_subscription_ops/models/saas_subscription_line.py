@@ -282,7 +282,7 @@ class SaasSubscriptionLine(models.Model):
     def create(self, vals_list):
         lines = super().create(vals_list)
         for line in lines.filtered(lambda line: not line.root_id):
-            super(SaasSubscriptionLine, line).write(
+            line.with_context(saas_sync_terms=True).write(
                 {"root_id": line.id, "base_date_end": line.date_end}
             )
         return lines
