@@ -135,7 +135,8 @@ class SaasSubscription(models.Model):
         if not cancel:
             return self.env._("Ends on %(day)s.", day=day)
         reason = cancel.reason_id.name or cancel.reason
-        if reason:
+        # Customers read their subscription too, notes about them are not for them.
+        if reason and self.env.user._is_internal():
             return self.env._(
                 "Cancelled, ends on %(day)s. Reason: %(reason)s", day=day, reason=reason
             )

@@ -79,7 +79,9 @@ class SaasSubscription(models.Model):
         except (SubscriptionError, EngineError) as error:
             return {**preview, "problem": str(error)}
         charges = sorted(charges, key=self._get_row_key)
-        totals = self._get_tax_totals(charges)
+        # sudo: the total is for whoever may read the subscription, also without any
+        # right on taxes and fiscal positions
+        totals = self.sudo()._get_tax_totals(charges)
         return {
             **preview,
             "date": due or False,

@@ -5,7 +5,7 @@ from freezegun import freeze_time
 
 from odoo import Command
 from odoo.exceptions import AccessError
-from odoo.tests import HttpCase, JsonRpcException, new_test_user, tagged
+from odoo.tests import Form, HttpCase, JsonRpcException, new_test_user, tagged
 from odoo.tools import mute_logger
 
 from .common import ROLE, SubscriptionCase
@@ -225,3 +225,15 @@ class TestRpcSecurity(SubscriptionCase, HttpCase):
             action.with_user(self.auditor).with_context(**context).run()
         action.with_user(self.manager).with_context(**context).run()
         self.assertEqual(self.subscription.state, "paused")
+
+    def test_form_opens_for_every_role_that_reads_it(self):
+        for login in self.outsiders:
+            user = self.env["res.users"].search([("login", "=", login)])
+            if login == "sub_foreign" or not user.has_group("base.group_user"):
+                continue
+            if not self.env["saas.subscription"].with_user(user).has_access("read"):
+                continue
+            with self.subTest(login=login):
+                form = Form(self.subscription.with_user(user))
+                self.assertEqual(form.state, "active")
+                self.assertTrue(form.next_invoice_date)
