@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from tests.e2e.browser import Window, launch
-from tools.story import billing, kpis, sales, usage
+from tools.story import billing, changes, kpis, sales, usage
 from tools.story.world import Customer
 
 GUEST = "Meridian Bank"
@@ -157,6 +157,39 @@ def test_subscription_of_the_main_customer(window, world, story):
     assert world.main.name in form
     assert "Business platform" in form
     manager.shot("subscription")
+
+
+def test_scheduled_changes_and_the_preview_of_another(window, world, story):
+    manager = window("subscription_manager")
+    deal = story.deals[changes.SEATS]
+    manager.open(f"/odoo/saas-subscriptions/{deal.subscription_id}", ".o_form_view")
+    page = manager.page
+    page.get_by_role("tab", name="Timeline").click()
+    manager.shot("subscription-timeline")
+    admin = world.as_("administrator")
+    [draft] = admin.call(
+        "saas.subscription",
+        "amend",
+        [story.deals[0].subscription_id],
+        "quantity",
+        lines=[
+            {
+                "line_id": changes.plan_line(admin, story.deals[0].subscription_id),
+                "quantity": 4,
+            }
+        ],
+        confirm=False,
+    )
+    manager.open(f"/odoo/saas-amendments/{draft}", ".o_form_view")
+    expect(page.locator(".o_saas_preview").first).to_be_visible()
+    assert money(4 * billing.PLAN_PRICE) in manager.text(".o_form_view")
+    manager.shot("amendment-preview")
+    admin.call("saas.amendment", "unlink", [draft])
+    manager.open("/odoo/saas-amendments", ".o_list_table")
+    listed = manager.text(".o_list_view")
+    for word in ("Pause", "Cancellation", "Scheduled"):
+        assert word in listed
+    manager.shot("amendments")
 
 
 def test_onboarding_project(window, world, story):

@@ -11,7 +11,7 @@ _logger = logging.getLogger(__name__)
 
 CHUNK_SIZE = 50
 # Invoices posted as one batch; between two batches a worker looks for a pause.
-POST_SLICE = 25
+POST_SLICE = 50
 # A run without a living job for so long goes on by itself.
 STALLED_MINUTES = 15
 LIVING_JOB_STATES = ("wait_dependencies", "pending", "enqueued", "started")
