@@ -75,7 +75,9 @@ class AmendmentPortal(SubscriptionPortal):
         if subscription.commercial_partner_id != account:
             # Staff may read it, but acts in the back office under its own name.
             return None
-        return subscription
+        # The check hands over the record as the system user; who asks is the visitor.
+        # sudo: see saas_subscription_portal.py
+        return subscription.with_user(request.env.user).sudo()
 
     def _portal_amend(self, subscription_id: int, action: str, post: dict):
         subscription = self._get_own_subscription(subscription_id)
