@@ -156,7 +156,7 @@ def private_server(folder: Path):
         yield cluster, server
     finally:
         if server:
-            server.stop(patience=10)
+            server.kill()
         cluster.remove()
         shutil.rmtree(data / "filestore" / database, ignore_errors=True)
 

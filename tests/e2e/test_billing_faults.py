@@ -80,6 +80,40 @@ class TestKilledWorkers:
         return hits
 
 
+class TestDatabaseRestarted:
+    def test_the_run_goes_on_by_itself(self, month, rng):
+        stage = month
+        run_id = stage.prepare_run()
+        stage.call(run_id, "action_post")
+        assert stage.strike("_job_post_chunk", stage.cluster.restart_crashed, rng)
+        stage.server.ensure()
+        # Nobody presses anything. Only the waiting is left out: the runner of jobs
+        # misses dead ones after a minute, the schedule resumes after a quarter hour.
+        self._pass_time(stage)
+        wait_for(lambda: self._run_schedule(stage, run_id), PATIENCE, pause=2)
+        stage.wait_state(run_id, "done")
+        assert stage.lines(run_id) == {"posted": COUNT}
+        stage.wait_idle()
+        stage.check_month()
+
+    def _pass_time(self, stage):
+        stage.sql(
+            "UPDATE queue_job SET date_enqueued = date_enqueued - interval '1 hour'"
+            " WHERE state IN ('enqueued', 'started')"
+        )
+        stage.sql(
+            "UPDATE saas_billing_run SET write_date = write_date - interval '1 hour'"
+            " WHERE state = 'posting'"
+        )
+
+    def _run_schedule(self, stage, run_id):
+        """Run the schedule once; return whether the run is done."""
+        admin = stage.as_("administrator")
+        cron = "saas_subscription_ops.ir_cron_saas_billing_schedule_prepare_runs"
+        admin.call("ir.cron", "method_direct_trigger", [admin.ref(cron)])
+        return stage.state(run_id) == "done"
+
+
 class TestProductWithoutAccount:
     def test_all_others_are_invoiced_and_the_retry_works(self, month):
         stage = month
@@ -118,40 +152,6 @@ class TestProductWithoutAccount:
             admin.write("product.category", category, values)
         for journal in admin.search("account.journal", [("type", "=", "sale")]):
             admin.write("account.journal", journal, {"default_account_id": False})
-
-
-class TestDatabaseRestarted:
-    def test_the_run_goes_on_by_itself(self, month, rng):
-        stage = month
-        run_id = stage.prepare_run()
-        stage.call(run_id, "action_post")
-        assert stage.strike("_job_post_chunk", stage.cluster.restart_crashed, rng)
-        stage.server.ensure()
-        # Nobody presses anything. Only the waiting is left out: the runner of jobs
-        # misses dead ones after a minute, the schedule resumes after a quarter hour.
-        self._pass_time(stage)
-        wait_for(lambda: self._run_schedule(stage, run_id), PATIENCE, pause=2)
-        stage.wait_state(run_id, "done")
-        assert stage.lines(run_id) == {"posted": COUNT}
-        stage.wait_idle()
-        stage.check_month()
-
-    def _pass_time(self, stage):
-        stage.sql(
-            "UPDATE queue_job SET date_enqueued = date_enqueued - interval '1 hour'"
-            " WHERE state IN ('enqueued', 'started')"
-        )
-        stage.sql(
-            "UPDATE saas_billing_run SET write_date = write_date - interval '1 hour'"
-            " WHERE state = 'posting'"
-        )
-
-    def _run_schedule(self, stage, run_id):
-        """Run the schedule once; return whether the run is done."""
-        admin = stage.as_("administrator")
-        cron = "saas_subscription_ops.ir_cron_saas_billing_schedule_prepare_runs"
-        admin.call("ir.cron", "method_direct_trigger", [admin.ref(cron)])
-        return stage.state(run_id) == "done"
 
 
 class TestTwoRunsAtOnce:
