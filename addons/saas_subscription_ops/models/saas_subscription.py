@@ -254,12 +254,15 @@ class SaasSubscription(models.Model):
     @api.depends("charge_ids")
     def _compute_charge_count(self):
         counts = dict(
-            self.env["saas.charge"]._read_group(
+            self.env["saas.charge"]
+            # sudo: a number that freezes terms, also for salespeople; rows stay hidden
+            .sudo()
+            ._read_group(
                 [("subscription_id", "in", self.ids)], ["subscription_id"], ["__count"]
             )
         )
         for subscription in self:
-            subscription.charge_count = counts.get(subscription, 0)
+            subscription.charge_count = counts.get(subscription.sudo(), 0)
             subscription.is_billed = bool(subscription.charge_count)
 
     @api.depends("charge_ids.move_id")

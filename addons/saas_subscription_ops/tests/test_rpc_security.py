@@ -5,7 +5,7 @@ from freezegun import freeze_time
 
 from odoo import Command
 from odoo.exceptions import AccessError
-from odoo.tests import Form, HttpCase, JsonRpcException, new_test_user, tagged
+from odoo.tests import HttpCase, JsonRpcException, new_test_user, tagged
 from odoo.tools import mute_logger
 
 from .common import ROLE, SubscriptionCase
@@ -234,6 +234,8 @@ class TestRpcSecurity(SubscriptionCase, HttpCase):
             if not self.env["saas.subscription"].with_user(user).has_access("read"):
                 continue
             with self.subTest(login=login):
-                form = Form(self.subscription.with_user(user))
-                self.assertEqual(form.state, "active")
-                self.assertTrue(form.next_invoice_date)
+                record = self.subscription.with_user(user)
+                view = record.get_view(view_type="form")
+                [values] = record.read(view["models"]["saas.subscription"])
+                self.assertEqual(values["state"], "active")
+                self.assertTrue(values["next_invoice_date"])
