@@ -22,6 +22,7 @@
         "views/saas_meter_views.xml",
         "views/product_template_views.xml",
         "views/saas_subscription_views.xml",
+        "views/portal_templates.xml",
         "views/saas_charge_views.xml",
         "views/saas_usage_billing_menus.xml",
     ],

@@ -83,14 +83,30 @@ class SaasSubscription(models.Model):
     def _compute_usage_html(self):
         now = datetime.now(timezone.utc)
         for subscription in self:
-            rows = subscription._get_current_usage(now) if subscription.ids else []
-            subscription.usage_html = self.env["ir.qweb"]._render(
-                "saas_usage_billing.current_usage",
-                {
-                    "rows": [subscription._prepare_usage_row(row) for row in rows],
-                    "format_quantity": format_quantity,
-                },
-            )
+            subscription.usage_html = subscription._render_current_usage(now)
+
+    def _get_portal_usage_html(self):
+        """Return the usage of the running period for the customer's own page.
+
+        :return: markup; empty without metered products
+        """
+        self.ensure_one()
+        # sudo: the page belongs to this subscription, whoever was let in to see it;
+        # meters, prices and events themselves stay hidden from customers
+        subscription = self.sudo()
+        if not subscription._get_usage_lines():
+            return ""
+        return subscription._render_current_usage(datetime.now(timezone.utc))
+
+    def _render_current_usage(self, now):
+        rows = self._get_current_usage(now) if self.ids else []
+        return self.env["ir.qweb"]._render(
+            "saas_usage_billing.current_usage",
+            {
+                "rows": [self._prepare_usage_row(row) for row in rows],
+                "format_quantity": format_quantity,
+            },
+        )
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_with_usage(self):

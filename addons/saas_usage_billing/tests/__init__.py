@@ -4,6 +4,7 @@ from . import test_usage_store
 from . import test_ingest
 from . import test_ingest_http
 from . import test_ingest_threads
+from . import test_portal
 from . import test_quarantine
 from . import test_aggregate
 from . import test_saas_usage_price
