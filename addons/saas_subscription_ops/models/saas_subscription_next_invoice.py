@@ -19,9 +19,7 @@ class SaasSubscription(models.Model):
     next_invoice_date = fields.Date(
         compute="_compute_next_invoice", string="Next Invoice"
     )
-    next_invoice_total = fields.Monetary(
-        compute="_compute_next_invoice", string="Next Invoice Total"
-    )
+    next_invoice_total = fields.Monetary(compute="_compute_next_invoice")
     next_invoice_html = fields.Html(
         compute="_compute_next_invoice", string="Next Invoice Preview", sanitize=False
     )
