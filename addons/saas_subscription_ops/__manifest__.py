@@ -1,7 +1,7 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 {
     "name": "SaaS Subscription Operations",
-    "summary": "Plans, subscriptions, charge ledger, billing runs and onboarding",
+    "summary": "Plans, subscriptions, amendments, billing runs, onboarding",
     "version": "19.0.1.1.0",
     "development_status": "Beta",
     "category": "SaaS Operations",

@@ -28,6 +28,8 @@ STATES = [
 LINE_KINDS = ("upgrade", "downgrade", "quantity", "add", "remove", "ramp", "renewal")
 CHANGE_KINDS = ("upgrade", "downgrade", "quantity", "add", "remove", "ramp")
 PROTECTED_FIELDS = {
+    "source",
+    "order_id",
     "state",
     "requested_by_id",
     "approved_by_id",
@@ -288,7 +290,9 @@ class SaasAmendment(models.Model):
 
     def _check_protected(self, vals):
         if not self.env.su and PROTECTED_FIELDS & {
-            name for name, value in vals.items() if value not in (False, "draft")
+            name
+            for name, value in vals.items()
+            if value not in (False, "draft", "staff")
         }:
             raise AccessError(
                 self.env._(

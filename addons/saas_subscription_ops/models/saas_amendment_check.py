@@ -119,6 +119,14 @@ class SaasAmendment(models.Model):
             problem = line._get_problem()
             if problem:
                 raise AmendmentError(problem)
+        plan = self._get_new_plan()
+        if plan:
+            self.subscription_id._check_same_rhythm(plan)
+        for line in self.line_ids.filtered(lambda line: line.action == "start"):
+            product = line.product_id
+            # A rhythm of its own goes with the product into any plan.
+            if product.saas_plan_id and not product.saas_recurrence_unit:
+                self.subscription_id._check_same_rhythm(product.saas_plan_id)
 
     # ------------------------------------------------------------------
     # Kinds
@@ -227,6 +235,13 @@ class SaasAmendment(models.Model):
                     "%(subscription)s is open ended: there is no term to renew. Amend "
                     "its lines instead.",
                     subscription=subscription.name,
+                )
+            )
+        if self.date_effective != subscription.term_end:
+            raise AmendmentError(
+                self.env._(
+                    "A renewal takes effect at the end of the term, on %(day)s.",
+                    day=format_date(self.env, subscription.term_end),
                 )
             )
         if not self.term_months:

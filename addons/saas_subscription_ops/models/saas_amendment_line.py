@@ -243,12 +243,18 @@ class SaasAmendmentLine(models.Model):
                 line = self.env["saas.subscription.line"].browse(vals["line_id"])
                 # Any line of a chain may be named, its first one is kept.
                 vals["line_id"] = line.root_id.id or line.id
-        return super().create(vals_list)
+        lines = super().create(vals_list)
+        if not self.env.su:
+            lines.amendment_id._check_editable()
+        return lines
 
     def write(self, vals):
         if not self.env.su:
             self.amendment_id._check_editable()
-        return super().write(vals)
+        result = super().write(vals)
+        if not self.env.su and "amendment_id" in vals:
+            self.amendment_id._check_editable()
+        return result
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_confirmed(self):
@@ -280,7 +286,11 @@ class SaasAmendmentLine(models.Model):
     def _is_untouched(self) -> bool:
         """Return whether the row was shown but nothing in it was changed."""
         self.ensure_one()
-        return self.action == "set" and not self._get_changed_values()
+        return (
+            self.action == "set"
+            and not (self.has_quantity or self.has_price or self.has_discount)
+            and (not self.name or self.name == self.line_id.name)
+        )
 
     def _get_changed_values(self) -> dict:
         self.ensure_one()
@@ -296,9 +306,13 @@ class SaasAmendmentLine(models.Model):
             values["price_unit"] = to_decimal(self.price_unit)
         if self.has_discount:
             values["discount"] = to_decimal(self.discount)
-        if self.product_id and self.product_id != current.product_id:
+        if self.product_id:
+            # Also the first product is said: it may have been another one meanwhile.
+            is_first = self.product_id == current.product_id
             values["product_id"] = self.product_id.id
-            values["name"] = self.name or self.product_id.display_name
+            values["name"] = self.name or (
+                current.name if is_first else self.product_id.display_name
+            )
         elif self.name and self.name != current.name:
             values["name"] = self.name
         return values

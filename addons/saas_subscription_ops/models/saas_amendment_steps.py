@@ -90,6 +90,13 @@ class SaasAmendment(models.Model):
         :raise AmendmentError: names the later change
         """
         self.ensure_one()
+        resume = self._get_own_resume()
+        if resume:
+            raise AmendmentError(
+                self.env._(
+                    "%(later)s ends this pause: undo that first.", later=resume.name
+                )
+            )
         later = (
             self.env["saas.amendment.line"]
             # sudo: the terms are the same whoever asks for them
@@ -112,6 +119,19 @@ class SaasAmendment(models.Model):
                     name=self.name,
                 )
             )
+
+    def _get_own_resume(self):
+        """Return the confirmed amendment that ends this pause, if there is one."""
+        self.ensure_one()
+        if self.kind != "pause" or self.state != "scheduled":
+            return self.browse()
+        confirmed = self.subscription_id._get_confirmed_amendments()
+        later = confirmed.filtered(
+            lambda a: (
+                a.kind in ("pause", "resume") and a.date_effective > self.date_effective
+            )
+        )[:1]
+        return later.filtered(lambda a: a.kind == "resume")
 
     def action_view_subscription(self) -> dict:
         """Open the subscription.
@@ -223,11 +243,19 @@ class SaasAmendment(models.Model):
 
     def _apply_plan(self):
         """Follow an upgrade to a product of another plan."""
+        plan = self._get_new_plan()
+        if plan:
+            self.subscription_id._change_plan(plan)
+
+    def _get_new_plan(self):
+        """Return the plan an upgrade leads to; empty when the plan stays."""
+        self.ensure_one()
         plans = self.line_ids.filtered(
-            lambda line: line.action in ("set", "start")
+            lambda line: line.action == "set"
         ).product_id.saas_plan_id
-        if len(plans) == 1 and plans != self.subscription_id.plan_id:
-            self.subscription_id._change_plan(plans)
+        return (
+            plans[:1] if len(plans) == 1 and plans != self.plan_id else plans.browse()
+        )
 
     def _get_event_name(self) -> str | None:
         if self.kind in CHANGE_KINDS:

@@ -330,7 +330,7 @@ class SaasSubscription(models.Model):
                 )
             )
         frozen = {"partner_id", "plan_id", "currency_id", "company_id", "anchor_date"}
-        in_sync = self.env.context.get("saas_sync_terms")
+        in_sync = self._is_syncing_terms()
         if frozen & vals.keys() and not in_sync:
             self._check_terms_editable()
         return super().write(vals)

@@ -215,14 +215,19 @@ class SaasSubscription(models.Model):
                 and line.date_start == self.trial_end
             )
         )
-        self.write({"trial_end": day, "anchor_date": day})
-        begun.with_context(saas_sync_terms=True).write({"date_start": day})
+        self.coupon_ids.filtered(
+            lambda grant: grant.date_start == self.trial_end
+        ).date_start = day
+        # sudo: the step was checked; fees of the trial may be billed already
+        subscription = self.sudo().with_context(saas_sync_terms=True)
+        subscription.write({"trial_end": day, "anchor_date": day})
+        begun.with_env(subscription.env).write({"date_start": day})
 
-    def _change_plan(self, plan):
-        """Follow an upgrade to another plan of the same rhythm.
+    def _check_same_rhythm(self, plan):
+        """Refuse a plan whose periods or proration differ.
 
         :param plan: ``saas.plan``
-        :raise AmendmentError: its periods or proration differ
+        :raise AmendmentError: names the cure
         """
         self.ensure_one()
         names = (
@@ -242,5 +247,15 @@ class SaasSubscription(models.Model):
                     subscription=self.name,
                 )
             )
-        self.with_context(saas_sync_terms=True).plan_id = plan
+
+    def _change_plan(self, plan):
+        """Follow an upgrade to another plan of the same rhythm.
+
+        :param plan: ``saas.plan``
+        :raise AmendmentError: its periods or proration differ
+        """
+        self.ensure_one()
+        self._check_same_rhythm(plan)
+        # sudo: the step was checked, whoever takes it
+        self.sudo().with_context(saas_sync_terms=True).plan_id = plan
         self._apply_support_tier()

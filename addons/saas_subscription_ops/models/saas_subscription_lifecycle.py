@@ -5,7 +5,7 @@ import logging
 from datetime import date
 
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 
 from ..exceptions import SubscriptionError, TransitionError
 from .saas_subscription import LIVE_STATES
@@ -172,14 +172,20 @@ class SaasSubscription(models.Model):
         try:
             with self.env.cr.savepoint():
                 self._do_advance_to(day)
-        except (SubscriptionError, ValidationError) as error:
+        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+            raise
+        except Exception as error:  # noqa: BLE001 - becomes an exception record
+            # Whatever is wrong with one contract must not stop the day of the others.
+            _logger.info("%s: %s", self.name, error, exc_info=True)
             self._saas_raise(
                 "subscription.lifecycle_failed",
-                str(error),
+                str(error) or repr(error),
                 queue="sales_ops",
                 severity="high",
                 retry_method="saas_retry_lifecycle",
             )
+        else:
+            self._saas_resolve("subscription.lifecycle_failed")
 
     def saas_retry_lifecycle(self):
         """Run the due life-cycle steps again, from the exception queue.

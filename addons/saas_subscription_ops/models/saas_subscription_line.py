@@ -282,13 +282,14 @@ class SaasSubscriptionLine(models.Model):
     def create(self, vals_list):
         lines = super().create(vals_list)
         for line in lines.filtered(lambda line: not line.root_id):
-            line.with_context(saas_sync_terms=True).write(
+            # sudo: the chain of a line is no choice of who makes it
+            line.sudo().with_context(saas_sync_terms=True).write(
                 {"root_id": line.id, "base_date_end": line.date_end}
             )
         return lines
 
     def write(self, vals):
-        if self.env.context.get("saas_sync_terms"):
+        if self.subscription_id._is_syncing_terms():
             return super().write(vals)
         terms = (BILLED_FIELDS | {"date_end"}) & vals.keys()
         changed = self.filtered(lambda line: line._has_changes(terms, vals))
@@ -304,7 +305,7 @@ class SaasSubscriptionLine(models.Model):
     def _unlink_except_billed(self):
         for line in self:
             line._check_not_billed()
-        if not self.env.context.get("saas_sync_terms"):
+        if not self.subscription_id._is_syncing_terms():
             self._check_not_amended()
 
     def _check_not_amended(self):
@@ -370,11 +371,9 @@ class SaasSubscriptionLine(models.Model):
             discount=to_decimal(self.discount),
             description=self.name,
             recurrence=self._get_recurrence(),
-            keep_last_period=(
-                self.keep_last_period
-                if end == self.date_end
-                else subscription.keep_last_period
-            ),
+            # Who keeps the period wins where line and subscription end together.
+            keep_last_period=(end == self.date_end and self.keep_last_period)
+            or (end == subscription.date_end and subscription.keep_last_period),
         )
 
     def _get_recurrence(self) -> Recurrence | None:

@@ -24,6 +24,16 @@ class SaasSubscriptionLine(models.Model):
             "recurrence": self._get_recurrence(),
         }
 
+    def _is_quoted(self) -> bool:
+        """Return whether a quotation was made about the line."""
+        self.ensure_one()
+        return bool(
+            self.env["sale.order.line"]
+            # sudo: a yes or no, whatever one may read of orders
+            .sudo()
+            .search_count([("saas_continued_line_id", "=", self.id)], limit=1)
+        )
+
     def _find_segment(self, segment: Segment):
         """Return the line that holds a segment already; empty when none does."""
         return self.filtered(

@@ -8,7 +8,7 @@ from odoo import api, fields, models
 
 from ..engine.errors import EngineError
 from ..engine.proposal import LineTerms
-from ..engine.service import Pause
+from ..engine.service import Pause, ServiceCalendar
 from ..engine.timeline import Base, Segment, fold
 from ..exceptions import AmendmentError, LedgerError
 
@@ -81,7 +81,8 @@ class SaasSubscription(models.Model):
     def create(self, vals_list):
         subscriptions = super().create(vals_list)
         for subscription in subscriptions:
-            subscription.with_context(saas_sync_terms=True).write(
+            # sudo: what was agreed first is no choice of who makes the record
+            subscription.sudo().with_context(saas_sync_terms=True).write(
                 {
                     "initial_term_end": subscription.term_end,
                     "initial_date_end": subscription.date_end,
@@ -91,7 +92,11 @@ class SaasSubscription(models.Model):
 
     def write(self, vals):
         ends = {"term_end", "date_end"} & vals.keys()
-        if not ends or self.env.context.get("saas_sync_terms"):
+        if self._is_syncing_terms():
+            return super().write(vals)
+        if "min_term_end" in vals:
+            self._check_minimum_term_kept()
+        if not ends:
             return super().write(vals)
         amended = self.filtered(lambda record: record._get_confirmed_amendments())
         if amended:
@@ -105,6 +110,27 @@ class SaasSubscription(models.Model):
         return super().write(
             {**vals, **{f"initial_{name}": vals[name] for name in ends}}
         )
+
+    @api.model
+    def _is_syncing_terms(self) -> bool:
+        """Return whether terms are written that were folded, not entered.
+
+        A context can be sent by anybody, so it counts for the system only.
+        """
+        return self.env.su and bool(self.env.context.get("saas_sync_terms"))
+
+    def _check_minimum_term_kept(self):
+        """Refuse to move the minimum term of a contract that runs.
+
+        :raise LedgerError: not a draft
+        """
+        if not self.env.su and any(record.state != "draft" for record in self):
+            raise LedgerError(
+                self.env._(
+                    "The minimum term is part of the contract. Cancel with Waive "
+                    "Minimum Term, which somebody else has to approve."
+                )
+            )
 
     # ------------------------------------------------------------------
     # Fold
@@ -130,7 +156,10 @@ class SaasSubscription(models.Model):
         amendments = amendments._by_date()
         pauses = self._get_pauses(amendments)
         end, keep, term_end = self._fold_ends(amendments, pauses)
+        pauses = _before(pauses, end)
         try:
+            # Pauses that overlap are refused here, not when somebody bills.
+            ServiceCalendar(pauses)
             segments = fold(
                 self._get_timeline_bases(amendments),
                 amendments.line_ids._get_changes(),
@@ -172,7 +201,8 @@ class SaasSubscription(models.Model):
         """
         self.ensure_one()
         if amendments is None:
-            amendments = self._get_confirmed_amendments()
+            pauses = self._get_pauses(self._get_confirmed_amendments())
+            return _before(pauses, self.date_end)
         resumes = amendments.filtered(lambda a: a.kind == "resume").mapped(
             "date_effective"
         )
@@ -209,7 +239,7 @@ class SaasSubscription(models.Model):
         ends += [
             (a.date_effective, not a.credit) for a in amendments if a.kind == "cancel"
         ]
-        return *min(ends, default=(None, False)), term_end or None
+        return *_first_end(ends), term_end or None
 
     # ------------------------------------------------------------------
     # Writing the terms
@@ -243,8 +273,9 @@ class SaasSubscription(models.Model):
                 else:
                     vals_list.append(root._prepare_segment_vals(segment))
             for line in unwanted:
-                if line == root or line.is_billed:
-                    # A line without days: its charges are taken back in full.
+                if line == root or line.is_billed or line._is_quoted():
+                    # A line without days: its charges are taken back in full, and a
+                    # quotation about it still knows what it was about.
                     line._set_segment_end(line.date_start, False)
                 else:
                     line.unlink()
@@ -286,7 +317,7 @@ class SaasSubscription(models.Model):
             )
             if end
         ]
-        end, keep = min(ends, default=(None, False))
+        end, keep = _first_end(ends)
         return LineTerms(
             line_id=key,
             quantity=values["quantity"],
@@ -300,3 +331,13 @@ class SaasSubscription(models.Model):
             recurrence=values["recurrence"],
             keep_last_period=keep,
         )
+
+
+def _first_end(ends: list) -> tuple:
+    """Return the first (end, keeps the last period); who keeps wins on the same day."""
+    return min(ends, default=(None, False), key=lambda item: (item[0], not item[1]))
+
+
+def _before(pauses: tuple[Pause, ...], end: date | None) -> tuple[Pause, ...]:
+    """Return the pauses that begin before the end; after it nothing is paused."""
+    return tuple(pause for pause in pauses if not end or pause.start < end)
