@@ -327,14 +327,19 @@ class SaasBillingRun(models.Model):
 
     def write(self, vals):
         self._check_protected(vals)
-        if SCOPE_FIELDS & vals.keys() and any(run.state != "draft" for run in self):
+        in_scope = bool(SCOPE_FIELDS & vals.keys())
+        if in_scope and any(run.state != "draft" for run in self):
             raise BillingError(
                 self.env._(
                     "The scope of a billing run is fixed once it was computed. Reset "
                     "it to draft first."
                 )
             )
-        return super().write(vals)
+        result = super().write(vals)
+        if in_scope and not self.env.su:
+            # What is billed, and what is held, was decided by whoever set it.
+            self._add_preparer()
+        return result
 
     def _check_protected(self, vals):
         """Refuse values that only the run's own steps may set.

@@ -30,6 +30,8 @@ class SaasSubscription(models.Model):
             cutoffs = set(lines.run_id.mapped("date_cutoff"))
             for cutoff in cutoffs or {subscription._get_latest_cutoff()}:
                 subscription._get_unbooked_charges(cutoff)
+            # Their preview must stand by whoever computed it last.
+            lines.run_id._add_preparer()
             lines._compute_preview()
 
     def _get_latest_cutoff(self) -> date:

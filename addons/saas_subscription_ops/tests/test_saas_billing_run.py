@@ -387,6 +387,18 @@ class TestSaasBillingRun(SubscriptionCase):
         with self.assertRaises(AccessError):
             run.with_user(both).action_approve()
 
+    def test_setting_the_scope_is_preparing(self):
+        self.create_subscription()
+        for vals in ({"date_cutoff": date(2026, 5, 1)}, {"variance_tolerance": 1e6}):
+            with self.subTest(vals=vals):
+                run = self.create_run()
+                run.with_user(self.approver).write(vals)
+                run.with_user(self.operator).action_compute()
+                run.with_user(self.operator).action_review()
+                self.assertFalse(run.with_user(self.approver).can_approve)
+                with self.assertRaisesRegex(AccessError, "somebody else"):
+                    run.with_user(self.approver).action_approve()
+
     def test_approval_needs_the_role_and_the_state(self):
         run = self.create_run()
         run.action_compute()

@@ -130,6 +130,22 @@ class TestSaasBillingRunCompute(SubscriptionCase):
         self.assertEqual(told.state, "resolved")
         self.assertEqual(run.line_ids.subscription_id, good | bad)
 
+    def test_retry_from_the_exception_queue_is_preparing(self):
+        bad = self.create_subscription()
+        run = self.create_run()
+        with self.fail_for(bad):
+            run.action_compute()
+        both = self.new_user(
+            "sub_both",
+            "saas_core.group_saas_core_billing_operator,"
+            "saas_core.group_saas_core_billing_approver",
+        )
+        bad.with_user(both).saas_retry_compute()
+        self.assertEqual(run.line_ids.state, "ok")
+        run.with_user(self.operator).action_review()
+        with self.assertRaises(AccessError):
+            run.with_user(both).action_approve()
+
     @mute_logger("odoo.sql_db")
     def test_a_line_the_database_refuses_fails_alone(self):
         good, bad = self.create_subscription(), self.create_subscription()
