@@ -235,6 +235,13 @@ class SaasSubscription(models.Model):
         "line_ids.discount",
         "line_ids.date_start",
         "line_ids.date_end",
+        "line_ids.product_id",
+        "coupon_ids.date_start",
+        "coupon_ids.discount_type",
+        "coupon_ids.value",
+        "coupon_ids.duration",
+        "coupon_ids.periods",
+        "coupon_ids.product_ids",
     )
     def _compute_mrr(self):
         for subscription in self:

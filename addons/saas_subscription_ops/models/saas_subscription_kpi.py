@@ -69,31 +69,49 @@ class SaasSubscription(models.Model):
         plan = self._get_plan_terms(pauses) if self.coupon_ids else None
         products = [(line.id, line.product_id) for line in lines]
         coupons = self._get_coupon_terms(products) if plan else []
-        total = of_plan = 0
+        left = {}
         for line in lines:
             months = line._get_months_per_period()
-            amount = line._get_untaxed_price() * months.denominator / months.numerator
-            recurrence = line._get_recurrence()
-            for coupon in coupons:
-                if (
-                    coupon.discount_type == "percent"
-                    and coupon.duration != "once"
-                    and (coupon.line_ids is None or line.id in coupon.line_ids)
-                    and coupon_applies(plan, coupon, recurrence, day)
-                ):
-                    amount *= 1 - float(coupon.value) / 100
-            total += amount
-            if recurrence in (None, plan and plan.recurrence):
-                of_plan += amount
-        months = self.plan_id._get_months_per_period()
-        off = sum(
-            float(coupon.value) * months.denominator / months.numerator
-            for coupon in coupons
-            if coupon.discount_type == "amount"
-            and coupon.duration != "once"
-            and coupon_applies(plan, coupon, None, day)
+            price = line._get_untaxed_price()
+            left[line.id] = price * months.denominator / months.numerator
+        for coupon in coupons:
+            if coupon.duration != "once":
+                self._take_off_mrr(plan, coupon, lines, left, day)
+        return self.currency_id.round(sum(left.values()))
+
+    def _take_off_mrr(self, plan, coupon, lines, left: dict, day: date):
+        """Take one coupon off the amounts per month, as the engine does it in billing.
+
+        :param plan: engine ``PlanTerms``
+        :param coupon: engine ``CouponTerms``
+        :param lines: ``saas.subscription.line`` in force on the day
+        :param dict left: what the coupons before left per line id; reduced in place
+        :param date day: calendar date
+        """
+        is_amount = coupon.discount_type == "amount"
+        own = lines.filtered(
+            lambda line: coupon.line_ids is None or line.id in coupon.line_ids
         )
-        return self.currency_id.round(total - min(off, of_plan))
+        if is_amount:
+            # An amount is taken off once per period of the plan, so only off lines
+            # that follow it.
+            own = own.filtered(
+                lambda line: line._get_recurrence() in (None, plan.recurrence)
+            )
+        own = own.filtered(
+            lambda line: coupon_applies(plan, coupon, line._get_recurrence(), day)
+        )
+        whole = sum(left[line.id] for line in own)
+        if whole <= 0:
+            return
+        share = float(coupon.value) / 100
+        if is_amount:
+            months = self.plan_id._get_months_per_period()
+            off = float(coupon.value) * months.denominator / months.numerator
+            # Never more than its own lines cost, whatever the others do.
+            share = min(off / whole, 1)
+        for line in own:
+            left[line.id] *= 1 - share
 
     @api.model
     def _get_running_domain(self, day: date) -> list:

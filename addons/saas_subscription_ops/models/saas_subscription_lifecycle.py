@@ -151,8 +151,19 @@ class SaasSubscription(models.Model):
                 ("subscription_id.state", "=", "paused"),
             ]
         )
+        # Coupons begin and end with periods of the lines, each in its own rhythm: MRR
+        # is looked at every day.
+        discounted = self.env["saas.subscription.coupon"]._search(
+            [("duration", "!=", "once")]
+        )
         return [
             ("state", "in", LIVE_STATES),
+            "|",
+            "&",
+            "&",
+            ("state", "=", "active"),
+            ("terms_date", "<", day),
+            ("coupon_ids", "in", discounted),
             "|",
             "|",
             "|",

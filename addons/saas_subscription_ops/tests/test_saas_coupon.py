@@ -173,6 +173,74 @@ class TestSaasCoupon(CouponCase):
         with self.assertRaisesRegex(LedgerError, "reduced charges"):
             grant.unlink()
 
+    # Monthly recurring revenue ---------------------------------------
+    def create_two_products(self):
+        other = self.create_product("B", 100.0, saas_plan_id=self.plan.id)
+        return self.create_subscription(
+            [
+                {"product_id": self.platform.id, "price_unit": 20.0},
+                {"product_id": other.id, "price_unit": 100.0},
+            ]
+        )
+
+    def assert_mrr_as_billed(self, subscription, mrr):
+        charges = subscription._get_proposed_charges(date(2026, 4, 1))
+        billed = float(sum(charge.amount for charge in charges))
+        # Billing rounds the reduction of each line.
+        self.assertAlmostEqual(billed, mrr, delta=0.011)
+        self.assertEqual(subscription.mrr, mrr)
+
+    def test_amount_takes_no_more_than_its_own_lines_off_mrr(self):
+        subscription = self.create_two_products()
+        coupon = self.create_coupon(
+            discount_type="amount",
+            value=50.0,
+            currency_id=self.company.currency_id.id,
+            duration="forever",
+            product_ids=[self.platform.id],
+        )
+        self.grant(subscription, coupon)
+        self.assert_mrr_as_billed(subscription, 100.0)
+
+    def test_coupons_reduce_mrr_one_after_the_other(self):
+        subscription = self.create_two_products()
+        coupon = self.create_coupon(
+            discount_type="amount",
+            value=20.0,
+            currency_id=self.company.currency_id.id,
+            duration="forever",
+        )
+        self.grant(subscription, coupon)
+        self.assert_mrr_as_billed(subscription, 100.0)
+        half = self.create_coupon(code="HALF", value=50.0, duration="forever")
+        self.grant(subscription, half)
+        self.assert_mrr_as_billed(subscription, 50.0)
+
+    def test_mrr_follows_a_coupon_that_ends(self):
+        subscription = self.create_subscription()
+        coupon = self.create_coupon(value=50.0, duration="periods", periods=3)
+        grant = self.grant(subscription, coupon)
+        self.assertEqual(subscription.mrr, 250.0)
+        for day, mrr in ((date(2026, 6, 1), 250.0), (date(2026, 6, 2), 500.0)):
+            with self.subTest(day=day):
+                subscription._process_lifecycle(day)
+                self.assertEqual(subscription.mrr, mrr)
+                self.assertEqual(subscription._get_mrr_on(day), mrr)
+        subscription._process_lifecycle(date(2026, 6, 2))
+        grant.periods = 6
+        self.assertEqual(subscription.mrr, 250.0)
+        grant.unlink()
+        self.assertEqual(subscription.mrr, 500.0)
+
+    def test_mrr_follows_a_coupon_that_begins(self):
+        subscription = self.create_subscription()
+        coupon = self.create_coupon(value=50.0, duration="forever")
+        self.grant(subscription, coupon, date_start=date(2026, 4, 20))
+        for day, mrr in ((date(2026, 5, 1), 500.0), (date(2026, 5, 2), 250.0)):
+            with self.subTest(day=day):
+                subscription._process_lifecycle(day)
+                self.assertEqual(subscription.mrr, mrr)
+
     def test_unused_grant_may_be_taken_back(self):
         coupon = self.create_coupon(max_redemptions=1)
         grant = self.grant(self.create_subscription(), coupon)
