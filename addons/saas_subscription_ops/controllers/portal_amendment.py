@@ -179,7 +179,11 @@ class AmendmentPortal(SubscriptionPortal):
         kind = "cancel" if action == "cancel" else "quantity"
         values.update(
             subscription=subscription,
-            mode=subscription._portal_get_mode(kind),
+            mode=(
+                values["preview"]["mode"]
+                if values["preview"]
+                else subscription._portal_get_mode(kind)
+            ),
             page_name="subscription",
             action=action,
         )

@@ -10,6 +10,8 @@ from datetime import date
 
 from odoo import Command, fields, models
 
+from ..engine.period import periods
+from ..engine.service import ServiceCalendar
 from ..exceptions import AmendmentError
 from .saas_subscription import LIVE_STATES
 
@@ -85,7 +87,8 @@ class SaasSubscription(models.Model):
     def _portal_prepare_change(self, quantities: dict, effective: str) -> dict:
         """Prepare a change of quantities the customer asks for.
 
-        Less takes effect with the next billing period, whatever was asked.
+        Less takes effect with the next billing period of what is changed, whatever
+        was asked.
 
         :param dict quantities: new quantity per line id, as numbers
         :param str effective: ``now`` or ``next_period``
@@ -107,19 +110,21 @@ class SaasSubscription(models.Model):
                 self.env._("Nothing changes yet: enter another quantity.")
             )
         for line in changed:
-            if not 0 < quantities[line.id] < 1e9:
-                raise AmendmentError(
-                    self.env._(
-                        "%(line)s: enter a quantity above zero. Cancel the "
-                        "subscription, or write to us, to end it.",
-                        line=line.name,
-                    )
-                )
-        less = any(quantities[line.id] < line.quantity for line in changed)
+            self._portal_check_quantity(line, quantities[line.id])
+        when = {"effective": "now" if effective == "now" else "next_period"}
+        if any(quantities[line.id] < line.quantity for line in changed):
+            # Periods that began are paid for: nothing of them is credited.
+            today = fields.Date.context_today(self)
+            when = {
+                "effective": "date",
+                "date_effective": max(
+                    self._get_next_line_boundary(line, today) for line in changed
+                ),
+            }
         return {
             "subscription_id": self.id,
             "kind": "quantity",
-            "effective": "next_period" if less or effective != "now" else "now",
+            **when,
             "source": "portal",
             "line_ids": [
                 Command.create(
@@ -130,6 +135,57 @@ class SaasSubscription(models.Model):
                 for line in changed
             ],
         }
+
+    def _portal_check_quantity(self, line, quantity: float):
+        """Refuse quantities a customer may not choose.
+
+        Parts of a unit would end a line for next to nothing, past the minimum term
+        and the notice of a cancellation.
+
+        :param line: ``saas.subscription.line``
+        :param float quantity: what the customer entered, any number
+        :raise AmendmentError: below one unit, or not a whole number of them
+        """
+        if not 0 < quantity < 1e9:
+            raise AmendmentError(
+                self.env._(
+                    "%(line)s: enter a quantity above zero. Cancel the "
+                    "subscription, or write to us, to end it.",
+                    line=line.name,
+                )
+            )
+        step = line._portal_get_step()
+        if quantity < step or quantity != round(quantity / step) * step:
+            raise AmendmentError(
+                self.env._(
+                    "%(line)s: enter a whole multiple of %(step)g.",
+                    line=line.name,
+                    step=step,
+                )
+            )
+
+    def _get_next_line_boundary(self, line, day: date) -> date:
+        """Return the start of a line's next billing period after a day.
+
+        :param line: recurring ``saas.subscription.line``
+        :param date day: calendar date in the subscription's time zone
+        :return: date; see ``_get_next_boundary``, in the rhythm of the line
+        """
+        self.ensure_one()
+        terms = self._get_plan_terms()
+        calendar = ServiceCalendar(terms.pauses)
+        # What starts later is paid for one period at least.
+        day = max(day, line.root_id.date_start)
+        period = next(
+            periods(
+                terms.anchor,
+                line._get_recurrence() or terms.recurrence,
+                max(calendar.served(day), terms.start),
+                date.max,
+                terms.alignment,
+            )
+        )
+        return calendar.real_start(period.full_end) or period.full_end
 
     def _portal_prepare_cancel(self, reason, note: str, day: date) -> dict:
         """Prepare a cancellation the customer asks for.
@@ -168,13 +224,34 @@ class SaasSubscription(models.Model):
 
         :param dict vals: values of ``saas.amendment``
         :return: see ``saas.amendment._preview``; also ``date_effective``, ``today``
+            and ``mode``, whether confirming it does it or asks for it
         """
         amendment = self.env["saas.amendment"].new(vals)
         return {
             **amendment._preview(),
             "date_effective": amendment.date_effective,
             "today": amendment.date_requested,
+            "mode": self._portal_get_mode_of(amendment),
         }
+
+    def _portal_get_mode_of(self, amendment) -> str:
+        """Return whether an amendment of the customer is made or asked for.
+
+        :param amendment: ``saas.amendment``, also an unsaved one
+        :return: see ``_portal_get_mode``
+        """
+        mode = self._portal_get_mode(amendment.kind)
+        minimum = self.min_term_end
+        early = minimum and amendment.date_effective < minimum
+        if mode == "direct" and amendment.kind == "quantity" and early:
+            quantities = {
+                line.root_id.id: line.quantity for line in self._get_lines_ahead()
+            }
+            for change in amendment.line_ids:
+                if change.quantity < quantities.get(change.line_id.root_id.id, 0):
+                    # The minimum term was agreed for what was sold: staff decides.
+                    return "request"
+        return mode
 
     def _portal_submit(self, vals: dict):
         """Make the amendment the customer confirmed, as the plan allows.
@@ -187,12 +264,11 @@ class SaasSubscription(models.Model):
         """
         self.ensure_one()
         self._saas_lock()
-        mode = self._portal_get_mode(vals["kind"])
         known = self._portal_find_pending(vals)
         if known:
             return known
         amendment = self.env["saas.amendment"].create(vals)
-        if mode == "direct":
+        if self._portal_get_mode_of(amendment) == "direct":
             amendment.action_confirm()
             return amendment
         amendment._check_possible()
@@ -255,3 +331,24 @@ class SaasSubscription(models.Model):
                 )
             )
         return amendment._withdraw()
+
+
+class SaasSubscriptionLine(models.Model):
+    _inherit = "saas.subscription.line"
+
+    def _portal_get_step(self) -> float:
+        """Return what quantities of the customer are whole multiples of.
+
+        One, or more where the unit is not sold in ones.
+        """
+        self.ensure_one()
+        return max(self.product_uom_id.rounding, 1.0)
+
+    def _portal_get_input_step(self) -> float | None:
+        """Return the step of the input field; None when it does not fit today's value.
+
+        A browser refuses a form with a value beside the steps, also one nobody touched.
+        """
+        self.ensure_one()
+        step = self._portal_get_step()
+        return None if self.quantity % step else step

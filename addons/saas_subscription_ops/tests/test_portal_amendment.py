@@ -122,12 +122,71 @@ class TestPortalAmendment(SubscriptionCase, HttpCase):
         self.assertEqual(self.asked.mrr, 2500.0)
 
     def test_bad_input_is_explained(self):
-        for text in ("many", "0", "-3", "nan", "inf", "1e400", ""):
+        for text in (
+            "many",
+            "0",
+            "-3",
+            "nan",
+            "inf",
+            "1e400",
+            "",
+            "0.01",
+            "0.001",
+            "1.5",
+        ):
             with self.subTest(text=text):
                 page = self.change(self.subscription, text)
                 self.assertEqual(page.status_code, 200)
                 self.assertIn("o_saas_error", page.text)
         self.assertFalse(self.subscription.amendment_ids)
+
+    def test_less_waits_for_the_paid_period_of_the_line(self):
+        subscription = self.create_subscription(
+            [
+                {
+                    "product_id": self.platform.id,
+                    "price_unit": 120.0,
+                    "quantity": 10.0,
+                    "recurrence_unit": "year",
+                    "recurrence_count": 1,
+                },
+                {"product_id": self.platform.id, "price_unit": 5.0, "quantity": 3.0},
+            ],
+            date_start=self.start,
+            plan_id=self.direct.id,
+        )
+        yearly, monthly = subscription.line_ids
+        for line, delay in ((yearly, {"years": 1}), (monthly, {"months": 1})):
+            day = fields.Date.add(self.start, **delay)
+            with self.subTest(line=line.recurrence_unit):
+                self.assertEqual(
+                    subscription._get_next_line_boundary(line, self.today), day
+                )
+        self.change(subscription, "1", **{f"quantity_{monthly.id}": "2"})
+        amendment = subscription.amendment_ids
+        self.assertEqual(amendment.state, "scheduled")
+        self.assertEqual(amendment.date_effective, fields.Date.add(self.start, years=1))
+
+    def test_less_before_the_end_of_the_minimum_term_is_asked_for(self):
+        minimum = fields.Date.add(self.start, months=6)
+        more = self._create(plan_id=self.direct.id)
+        (self.subscription | more).write({"min_term_end": minimum})
+        self.change(more, "3")
+        self.assertEqual(more.amendment_ids.state, "applied")
+        page = self.change(self.subscription, "1", step="preview")
+        self.assertIn("Ask for it", page.text)
+        page = self.change(self.subscription, "1")
+        self.assertIn("o_saas_done", page.text)
+        asked = self.subscription.amendment_ids
+        self.assertEqual((asked.state, asked.line_ids.quantity), ("draft", 1.0))
+        self.assertEqual(self.subscription.line_ids.quantity, 2.0)
+        # From the minimum term on it is the customer's own decision again.
+        asked._withdraw()
+        self.subscription.min_term_end = fields.Date.add(self.start, months=1)
+        page = self.change(self.subscription, "1", step="preview")
+        self.assertIn("Change it", page.text)
+        self.change(self.subscription, "1")
+        self.assertIn("scheduled", self.subscription.amendment_ids.mapped("state"))
 
     def test_not_offered(self):
         self.direct.write({"portal_change": "none", "portal_cancel": "none"})
