@@ -62,6 +62,8 @@ class SaasAmendment(models.Model):
                 {"number": amendment.name, "reason": amendment.reason or ""},
             )
             amendment._close_activities()
+            if amendment.order_id and amendment.kind != "ramp":
+                amendment.order_id._saas_on_amendment_refused(amendment)
         return True
 
     def action_undo(self) -> bool:
@@ -175,6 +177,8 @@ class SaasAmendment(models.Model):
         if amendment.date_effective <= today or amendment.kind == "trial":
             amendment._take_effect(max(today, amendment.date_effective))
             subscription._do_advance_to(today)
+        if amendment.order_id and amendment.kind != "ramp":
+            amendment.order_id._saas_on_amended(amendment)
 
     def _add_uplift(self):
         """Turn the uplift of a renewal into new prices of its recurring lines."""
@@ -297,7 +301,8 @@ class SaasAmendment(models.Model):
             reasons.append(self.env._("The minimum term is waived."))
         limit = self.plan_id.approval_credit_limit
         if limit:
-            credit = -self._get_ledger_effect()["credit"]
+            # Net: one more seat credits the old line and charges the new one.
+            credit = -self._get_ledger_effect()["net"]
             company = self.company_id
             amount = self.currency_id._convert(
                 float(credit), company.currency_id, company, self.date_requested

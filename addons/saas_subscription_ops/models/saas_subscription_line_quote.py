@@ -9,6 +9,16 @@ from odoo import models
 class SaasSubscriptionLine(models.Model):
     _inherit = "saas.subscription.line"
 
+    def _get_quotable_terms(self) -> dict:
+        """Return what a quotation repeats of the line, to compare it later."""
+        self.ensure_one()
+        return {
+            "product_id": self.product_id.id,
+            "quantity": self.quantity,
+            "price_unit": self.price_unit,
+            "discount": self.discount,
+        }
+
     def _get_later_segments(self, day: date):
         """Return the lines that continue this one after a day, ascending.
 

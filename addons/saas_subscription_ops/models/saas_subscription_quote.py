@@ -207,6 +207,7 @@ class SaasSubscription(models.Model):
             price = float_round(price * (1 + uplift / 100), precision_digits=digits)
         return {
             "saas_continued_line_id": line.id,
+            "saas_quoted_terms": line._get_quotable_terms(),
             "product_id": line.product_id.id,
             "product_uom_id": line.product_uom_id.id,
             "name": line.name,

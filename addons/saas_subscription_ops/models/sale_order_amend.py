@@ -6,6 +6,7 @@ from datetime import date
 from odoo import fields, models
 
 CONFIRMED = ("to_approve", "scheduled", "applied")
+AMENDMENT_REFUSED = "order.amendment_refused"
 
 
 class SaleOrder(models.Model):
@@ -143,7 +144,7 @@ class SaleOrder(models.Model):
         kind = self._saas_get_amendment_kind(changes)
         if kind == "renewal":
             options["term_months"] = self.saas_term_months
-        amendment = subscription.amend(
+        subscription.amend(
             kind,
             effective="date",
             date_effective=self._saas_get_effective_date(),
@@ -151,10 +152,49 @@ class SaleOrder(models.Model):
             reason=self.env._("Order %(order)s", order=self.name),
             **options,
         )
-        self._saas_link_new_lines(amendment)
-        self._saas_grant_coupon(subscription)
-        self._saas_schedule_ramps(subscription)
         return subscription
+
+    def _saas_on_amended(self, amendment):
+        """Do what follows from an amendment of the order, once it is confirmed.
+
+        One that waits for approval gives nothing away yet. Safe to repeat.
+
+        :param amendment: ``saas.amendment``, confirmed, not a ramp step
+        """
+        for order in self._saas_get_workflow_orders():
+            order._saas_link_new_lines(amendment.sudo())
+            order._saas_grant_coupon(order.saas_amended_subscription_id)
+            order._saas_schedule_ramps(order.saas_amended_subscription_id)
+            # A refused order is replaced by another quotation on the subscription.
+            order.saas_amended_subscription_id.quote_ids._saas_resolve(
+                AMENDMENT_REFUSED,
+                self.env._("%(name)s was confirmed.", name=amendment.name),
+            )
+
+    def _saas_on_amendment_refused(self, amendment):
+        """Remind sales that the customer has signed what nobody carries out.
+
+        :param amendment: ``saas.amendment``, refused
+        """
+        for order in self._saas_get_workflow_orders():
+            order._saas_raise(
+                AMENDMENT_REFUSED,
+                self.env._(
+                    "%(order)s was signed, but its amendment %(name)s was refused, so "
+                    "nothing has changed. Tell the customer, cancel the order and "
+                    "agree on a new quotation.",
+                    order=order.name,
+                    name=amendment.name,
+                ),
+                queue="sales_ops",
+                severity="high",
+            )
+
+    def _action_cancel(self):
+        result = super()._action_cancel()
+        # Nobody waits for the change any more.
+        self._saas_resolve(AMENDMENT_REFUSED)
+        return result
 
     def _saas_link_new_lines(self, amendment):
         """Tell the lines an amendment has made which order line they come from."""
@@ -169,7 +209,7 @@ class SaleOrder(models.Model):
                     and ln.price_unit == own.price_unit
                 )
             )[:1]
-            if line and started.line_id:
+            if line and started.line_id and not started.line_id.sale_line_id:
                 started.line_id.write(
                     {
                         "sale_line_id": line.id,

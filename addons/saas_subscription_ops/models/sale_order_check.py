@@ -443,9 +443,12 @@ class SaleOrder(models.Model):
         """Return why a line can't continue the subscription line it is about."""
         continued = line.saas_continued_line_id
         subscription = self.saas_amended_subscription_id
-        if not continued or self._saas_is_amended():
+        if not (continued or line.saas_quoted_terms) or self._saas_is_amended():
             return []
         name = line.product_id.display_name
+        if not continued:
+            # Without what it is about it would be sold in addition.
+            return [self._saas_describe_requote(line)]
         if continued.subscription_id != subscription:
             return [
                 self.env._(
@@ -465,13 +468,28 @@ class SaleOrder(models.Model):
                     line=name,
                 )
             ]
-        if continued not in self._saas_get_continuable_lines():
-            return [
-                self.env._(
-                    "%(line)s: the line of %(subscription)s no longer applies on that "
-                    "day. Remove it and add the product anew.",
-                    line=name,
-                    subscription=subscription.name,
-                )
-            ]
-        return []
+        running = self._saas_get_continuable_lines()
+        quoted = line.saas_quoted_terms
+        if continued in running:
+            changed = quoted and quoted != continued._get_quotable_terms()
+            return [self._saas_describe_requote(line)] if changed else []
+        if continued.root_id in running.root_id:
+            # Another line of the chain is in force: its terms were never quoted.
+            return [self._saas_describe_requote(line)]
+        return [
+            self.env._(
+                "%(line)s: the line of %(subscription)s no longer applies on that "
+                "day. Remove it and add the product anew.",
+                line=name,
+                subscription=subscription.name,
+            )
+        ]
+
+    def _saas_describe_requote(self, line) -> str:
+        """Return that a line was changed behind the back of the quotation."""
+        return self.env._(
+            "%(line)s: the line of %(subscription)s has changed since it was quoted. "
+            "Make a new quotation.",
+            line=line.product_id.display_name,
+            subscription=self.saas_amended_subscription_id.name,
+        )

@@ -26,9 +26,15 @@ class SaleOrderLine(models.Model):
         "saas.subscription.line",
         string="Continues",
         index="btree_not_null",
-        ondelete="set null",
+        # A quotation that forgets what it is about would sell the same once more.
+        ondelete="restrict",
         help="Line of the running subscription this one is about: quantity and price "
         "are the new ones, a quantity of 0 takes it out.",
+    )
+    saas_quoted_terms = fields.Json(
+        readonly=True,
+        help="Terms of the continued line when it was quoted. When they are others at "
+        "the signature, the customer has signed something else than they see.",
     )
     saas_recurrence_label = fields.Char(
         string="Charged", compute="_compute_saas_recurrence_label"

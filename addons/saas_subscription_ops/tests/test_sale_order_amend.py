@@ -254,6 +254,178 @@ class TestSaleOrderAmend(QuoteCase):
         again.saas_coupon_id = coupon
         self.assertIn("has coupon WELCOME10 already", again.saas_quote_problem)
 
+    # Changed meanwhile ------------------------------------------------
+    def _set_quantity(self, quantity, **kwargs):
+        line = self.subscription.line_ids.filtered(
+            lambda ln: (
+                ln.product_id == self.platform and ln._is_in_force(date(2026, 6, 2))
+            )
+        )
+        return self.subscription.with_user(self.manager).change_quantity(
+            line.id, quantity, **kwargs
+        )
+
+    def _assert_changed_meanwhile(self, order, product=None):
+        line = self._line(order, product or self.platform)
+        line.invalidate_recordset(["saas_problem"])
+        self.assertIn("has changed since it was quoted", line.saas_problem)
+        for step in (order.action_quotation_send, order.action_confirm):
+            with self.assertRaisesRegex(UserError, "Make a new quotation"):
+                step()
+
+    def test_change_of_the_same_day_does_not_sell_the_line_twice(self):
+        self._set_quantity(12)
+        order = self.amend()
+        line = self._line(order, self.platform)
+        line.product_uom_qty = 15
+        self.assertFalse(line.saas_problem)
+        amendment = self._set_quantity(13)
+        self.assertTrue(line.saas_continued_line_id)
+        self._assert_changed_meanwhile(order)
+        in_force = self.subscription.line_ids.filtered(
+            lambda ln: (
+                ln.product_id == self.platform and ln._is_in_force(date(2026, 6, 2))
+            )
+        )
+        self.assertEqual(in_force.quantity, 13)
+        self.assertEqual(in_force.amendment_id, amendment)
+        # A new quotation is about what runs now.
+        again = self.amend()
+        self._line(again, self.platform).product_uom_qty = 15
+        again.action_confirm()
+        self.assertEqual(self._terms(self.platform, date(2026, 6, 2))[0], 15)
+
+    def test_line_lost_altogether_is_not_sold_anew(self):
+        order = self.amend()
+        line = self._line(order, self.platform)
+        line.product_uom_qty = 15
+        line.sudo().saas_continued_line_id = False
+        self._assert_changed_meanwhile(order)
+
+    def test_terms_edited_by_hand_are_quoted_again(self):
+        order = self.amend()
+        self._line(order, self.support).product_uom_qty = 2
+        self.subscription.line_ids[0].price_unit = 450.0
+        self._assert_changed_meanwhile(order)
+
+    def test_day_after_a_scheduled_change_is_quoted_again(self):
+        order = self.amend()
+        self._line(order, self.platform).product_uom_qty = 15
+        self._set_quantity(12, date_effective=date(2026, 7, 2))
+        self.assertFalse(self._line(order, self.platform).saas_problem)
+        order.saas_start_date = date(2026, 8, 2)
+        self._assert_changed_meanwhile(order)
+
+    def test_quoted_line_is_not_deleted(self):
+        order = self.amend()
+        continued = self._line(order, self.platform).saas_continued_line_id
+        field = order.order_line._fields["saas_continued_line_id"]
+        self.assertEqual(field.ondelete, "restrict")
+        self.assertTrue(continued._is_quoted())
+
+    # Approval --------------------------------------------------------
+    def _sign_for_approval(self, order):
+        """Confirm an order whose amendment waits for approval."""
+        self.patch(
+            type(self.env["saas.amendment"]),
+            "_get_approval_reasons",
+            lambda amendment: ["Unusual"] if amendment.kind != "ramp" else [],
+        )
+        order.with_user(self.salesperson).action_confirm()
+        amendment = self.subscription.amendment_ids
+        self.assertEqual(amendment.mapped("state"), ["to_approve"])
+        return amendment
+
+    def _renew_with_everything(self):
+        order = self.renew(term_months=24)
+        order.order_line = [
+            Command.create(
+                {
+                    "product_id": self.seat.id,
+                    "product_uom_qty": 10,
+                    "analytic_distribution": self.distribution,
+                }
+            )
+        ]
+        order.saas_coupon_id = self.create_coupon()
+        self.ramp(order, (12, 110.0))
+        return order
+
+    @property
+    def distribution(self):
+        plan = self.env["account.analytic.plan"].search([], limit=1)
+        if not plan:
+            plan = plan.create({"name": "Departments"})
+        name = "Platform team"
+        Account = self.env["account.analytic.account"]
+        account = Account.search([("name", "=", name)], limit=1) or Account.create(
+            {"name": name, "plan_id": plan.id}
+        )
+        return {str(account.id): 100.0}
+
+    def _seats(self):
+        return self.subscription.line_ids.filtered(
+            lambda ln: ln.product_id == self.seat and ln.root_id == ln
+        )
+
+    def test_nothing_is_given_away_before_the_approval(self):
+        order = self._renew_with_everything()
+        amendment = self._sign_for_approval(order)
+        self.assertFalse(self.subscription.coupon_ids)
+        self.assertFalse(self._seats())
+        amendment.with_user(self.manager).action_approve()
+        self.assertEqual(amendment.state, "scheduled")
+        self.assertEqual(self.subscription.coupon_ids.order_id, order)
+        kinds = self.subscription.amendment_ids.sorted("date_effective").mapped("kind")
+        self.assertEqual(kinds, ["renewal", "ramp"])
+        seats = self._seats()
+        self.assertEqual(seats.sale_line_id, self._line(order, self.seat))
+        self.assertEqual(seats.analytic_distribution, self.distribution)
+        self.assertEqual(self._terms(self.seat, date(2028, 3, 2))[1], 22.0)
+        # Safe to repeat.
+        order._saas_on_amended(amendment)
+        self.assertEqual(len(self.subscription.coupon_ids), 1)
+        self.assertEqual(len(self.subscription.amendment_ids), 2)
+        self.assertFalse(self.exceptions("order.amendment_refused"))
+
+    def test_refusal_of_what_was_signed_is_not_forgotten(self):
+        order = self._renew_with_everything()
+        amendment = self._sign_for_approval(order)
+        amendment.with_user(self.manager).action_refuse()
+        self.assertFalse(self.subscription.coupon_ids)
+        self.assertEqual(self.subscription.amendment_ids, amendment)
+        refused = self.exceptions("order.amendment_refused")
+        self.assertEqual((refused.state, refused.queue), ("open", "sales_ops"))
+        self.assertEqual((refused.res_model, refused.res_id), (order._name, order.id))
+        self.assertIn(amendment.name, refused.name)
+        # Another quotation takes its place, and counts when it is approved.
+        other = self.renew(term_months=12)
+        other.action_confirm()
+        again = self.subscription.amendment_ids - amendment
+        self.assertEqual((again.state, refused.state), ("to_approve", "open"))
+        again.with_user(self.manager).action_approve()
+        self.assertEqual(refused.state, "resolved")
+
+    def test_cancelled_order_needs_no_reminder(self):
+        order = self.amend()
+        self._line(order, self.platform).product_uom_qty = 1
+        self._sign_for_approval(order).with_user(self.manager).action_refuse()
+        refused = self.exceptions("order.amendment_refused")
+        self.assertEqual(refused.state, "open")
+        order._action_cancel()
+        self.assertEqual(refused.state, "resolved")
+
+    def test_limit_of_credits_is_about_the_net(self):
+        self.plan.approval_credit_limit = 100.0
+        self.bill(date(2026, 6, 3))
+        for quantity, waits in ((3, False), (1, True)):
+            with self.subTest(quantity=quantity), freeze_time("2026-06-17"):
+                order = self.amend()
+                self._line(order, self.platform).product_uom_qty = quantity
+                order.with_user(self.salesperson).action_confirm()
+                amendment = order._saas_get_amendments()
+                self.assertEqual(amendment.state == "to_approve", waits)
+
     # Refusals --------------------------------------------------------
     def test_what_can_not_be_done_is_refused_with_the_reason(self):
         stranger = self.env["res.partner"].create({"name": "Stranger"})
