@@ -102,7 +102,14 @@ def independent(world: World) -> dict[str, Decimal]:
 def _mrr(world: World) -> Decimal:
     lines = world.as_("administrator").rows(
         "saas.subscription.line",
-        [("subscription_id.state", "=", "active"), ("kind", "=", "recurring")],
+        [
+            ("subscription_id.state", "=", "active"),
+            ("kind", "=", "recurring"),
+            ("date_start", "<=", f"{world.today}"),
+            "|",
+            ("date_end", "=", False),
+            ("date_end", ">", f"{world.today}"),
+        ],
         ["quantity", "price_unit", "discount"],
     )
     return sum(
