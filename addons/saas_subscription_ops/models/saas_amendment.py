@@ -203,7 +203,8 @@ class SaasAmendment(models.Model):
         "UNIQUE (name, company_id)", "Amendment numbers are unique per company."
     )
     _order_uniq = models.UniqueIndex(
-        "(order_id) WHERE order_id IS NOT NULL AND kind != 'ramp'",
+        "(order_id) WHERE order_id IS NOT NULL AND kind != 'ramp'"
+        " AND state NOT IN ('refused', 'undone')",
         "This quotation has its amendment already.",
     )
     _approver_not_requester = models.Constraint(

@@ -179,8 +179,8 @@ class SaasPlan(models.Model):
         currency_field="company_currency_id",
         default=0.0,
         tracking=True,
-        help="Changes that credit more than this need the approval of somebody else. "
-        "In company currency; 0: never.",
+        help="Changes that credit more than this on balance need the approval of "
+        "somebody else. In company currency; 0: never.",
     )
     company_currency_id = fields.Many2one(
         "res.currency", compute="_compute_company_currency_id"
