@@ -23,6 +23,7 @@ from . import saas_subscription_amend
 from . import saas_subscription_actions
 from . import saas_subscription_next_invoice
 from . import saas_subscription_portal
+from . import saas_subscription_line_portal
 from . import saas_subscription_kpi
 from . import saas_subscription_import
 from . import saas_subscription_coupon
