@@ -44,6 +44,21 @@ class ProposedCharge:
     revision: int = 0
     details: Mapping[str, object] = field(default_factory=dict, hash=False)
 
+    def as_booked(self) -> "BookedCharge":
+        """Return the row that booking this charge would add to the ledger."""
+        return BookedCharge(
+            ref=self.ref,
+            amount=self.amount,
+            quantity=self.quantity,
+            revision=self.revision,
+            service_start=self.service_start,
+            service_end=self.service_end,
+            kind=self.kind,
+            line_id=self.line_id,
+            timing=self.timing,
+            description=self.description,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class BookedCharge:

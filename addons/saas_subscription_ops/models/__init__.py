@@ -1,6 +1,7 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from . import ir_actions_report
 from . import res_users
+from . import saas_state_mixin
 from . import saas_plan
 from . import saas_plan_ramp
 from . import product_template
@@ -48,6 +49,7 @@ from . import saas_external_id
 from . import sale_order
 from . import sale_order_template
 from . import saas_order_ramp
+from . import sale_order_steps
 from . import sale_order_value
 from . import sale_order_check
 from . import sale_order_amend

@@ -2,7 +2,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError
 
-from ..exceptions import AmendmentError, TransitionError
+from ..exceptions import AmendmentError
 
 KINDS = [
     ("upgrade", "Upgrade"),
@@ -51,7 +51,12 @@ class SaasAmendment(models.Model):
 
     _name = "saas.amendment"
     _description = "Amendment"
-    _inherit = ["mail.thread", "mail.activity.mixin", "saas.mixin"]
+    _inherit = [
+        "mail.thread",
+        "mail.activity.mixin",
+        "saas.mixin",
+        "saas.state.mixin",
+    ]
     _order = "date_effective desc, id desc"
     _check_company_auto = True
 
@@ -340,21 +345,6 @@ class SaasAmendment(models.Model):
         # sudo: the funnel is the one writer of the state, access was checked above it
         self.sudo().write({"state": target, **stamp})
         return True
-
-    def _check_state(self, allowed: set):
-        self.ensure_one()
-        if self.state not in allowed:
-            labels = dict(self._fields["state"]._description_selection(self.env))
-            raise TransitionError(
-                self.env._(
-                    "%(name)s is %(state)s; this step needs one that is %(allowed)s.",
-                    name=self.name,
-                    state=labels[self.state],
-                    allowed=", ".join(
-                        label for key, label in labels.items() if key in allowed
-                    ),
-                )
-            )
 
     def _by_date(self):
         """Return the amendments by effective date, those of a day as they came."""

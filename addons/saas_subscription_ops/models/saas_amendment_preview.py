@@ -6,7 +6,7 @@ from decimal import Decimal
 from odoo import api, fields, models
 
 from ..engine.errors import EngineError
-from ..engine.ledger import BookedCharge, difference
+from ..engine.ledger import difference
 from ..exceptions import SubscriptionError
 
 
@@ -79,17 +79,7 @@ class SaasAmendment(models.Model):
         changes = difference(
             subscription._propose_folded(after, cutoff),
             [
-                BookedCharge(
-                    ref=charge.ref,
-                    amount=charge.amount,
-                    quantity=charge.quantity,
-                    service_start=charge.service_start,
-                    service_end=charge.service_end,
-                    kind=charge.kind,
-                    line_id=charge.line_id,
-                    timing=charge.timing,
-                    description=charge.description,
-                )
+                charge.as_booked()
                 for charge in subscription._propose_folded(before, cutoff)
             ],
         )
@@ -132,8 +122,17 @@ class SaasAmendment(models.Model):
             # What is not served later was never charged, so it is no credit.
             day = max(day, self.date_effective)
         # sudo: only the latest date is read
-        billed = subscription.sudo().charge_ids.filtered(
-            lambda charge: charge.base_kind == "recurring"
+        [[ahead]] = (
+            self.env["saas.charge"]
+            .sudo()
+            ._read_group(
+                [
+                    ("subscription_id", "=", subscription.id),
+                    ("base_kind", "=", "recurring"),
+                ],
+                [],
+                ["service_start:max"],
+            )
         )
-        ahead = [fields.Date.add(c.service_start, days=1) for c in billed]
-        return max(subscription._get_next_boundary(day), *ahead, day)
+        boundary = max(subscription._get_next_boundary(day), day)
+        return max(boundary, fields.Date.add(ahead, days=1)) if ahead else boundary

@@ -2,7 +2,7 @@
 from odoo import Command, api, fields, models
 from odoo.exceptions import AccessError, ValidationError
 
-from ..exceptions import BillingError, TransitionError
+from ..exceptions import BillingError
 
 STATES = [
     ("draft", "Draft"),
@@ -59,7 +59,12 @@ class SaasBillingRun(models.Model):
 
     _name = "saas.billing.run"
     _description = "Billing Run"
-    _inherit = ["mail.thread", "mail.activity.mixin", "saas.mixin"]
+    _inherit = [
+        "mail.thread",
+        "mail.activity.mixin",
+        "saas.mixin",
+        "saas.state.mixin",
+    ]
     _order = "id desc"
     _check_company_auto = True
 
@@ -413,21 +418,6 @@ class SaasBillingRun(models.Model):
                     "This step needs the role Billing %(role)s. Ask a SaaS "
                     "administrator.",
                     role=" / ".join(roles),
-                )
-            )
-
-    def _check_state(self, allowed: set):
-        self.ensure_one()
-        if self.state not in allowed:
-            labels = dict(self._fields["state"]._description_selection(self.env))
-            raise TransitionError(
-                self.env._(
-                    "%(run)s is %(state)s; this step needs a run that is %(allowed)s.",
-                    run=self.name,
-                    state=labels[self.state],
-                    allowed=", ".join(
-                        label for key, label in labels.items() if key in allowed
-                    ),
                 )
             )
 

@@ -28,7 +28,13 @@ class SaasSubscription(models.Model):
 
     _name = "saas.subscription"
     _description = "Subscription"
-    _inherit = ["portal.mixin", "mail.thread", "mail.activity.mixin", "saas.mixin"]
+    _inherit = [
+        "portal.mixin",
+        "mail.thread",
+        "mail.activity.mixin",
+        "saas.mixin",
+        "saas.state.mixin",
+    ]
     _order = "date_start desc, id desc"
     _check_company_auto = True
 

@@ -7,7 +7,7 @@ from datetime import date
 from odoo import api, fields, models
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 
-from ..exceptions import SubscriptionError, TransitionError
+from ..exceptions import SubscriptionError
 from .saas_subscription import LIVE_STATES
 
 _logger = logging.getLogger(__name__)
@@ -54,18 +54,7 @@ class SaasSubscription(models.Model):
         if self.state == target:
             _logger.info("%s is %s already, nothing to do", self.name, target)
             return False
-        labels = dict(self._fields["state"]._description_selection(self.env))
-        if self.state not in allowed:
-            raise TransitionError(
-                self.env._(
-                    "%(name)s is %(state)s and can't become %(target)s. Possible "
-                    "from: %(allowed)s.",
-                    name=self.name,
-                    state=labels[self.state],
-                    target=labels[target],
-                    allowed=", ".join(labels[state] for state in sorted(allowed)),
-                )
-            )
+        self._check_state(allowed, target)
         # sudo: the funnel is the one writer of the state, access was checked above it
         self.sudo().write({"state": target})
         self._message_log(body=reason)

@@ -14,11 +14,13 @@ from odoo.addons.saas_subscription_ops.engine.period import (
     local_day,
 )
 from odoo.addons.saas_subscription_ops.exceptions import BillingError
+from odoo.addons.saas_subscription_ops.models.saas_subscription_billing import (
+    to_decimal,
+)
 
 from ..engine.rating import rate, rounded
 from ..exceptions import UsagePriceError, UsageStoreError
 from .saas_usage_price import format_quantity
-from .saas_usage_price_tier import to_decimal
 from .usage_store import Window, aggregate, aggregate_by_day, read_bounds
 
 _CACHE = "saas_usage_billing"

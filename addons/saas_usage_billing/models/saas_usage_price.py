@@ -5,10 +5,13 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.tools.misc import formatLang
 
+from odoo.addons.saas_subscription_ops.models.saas_subscription_billing import (
+    to_decimal,
+)
+
 from ..engine.errors import EngineError
 from ..engine.rating import TIERED, PriceTerms, rate, rounded
 from ..exceptions import UsagePriceError
-from .saas_usage_price_tier import to_decimal
 
 MODELS = [
     ("standard", "Per unit"),

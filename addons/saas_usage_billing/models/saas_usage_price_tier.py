@@ -1,7 +1,9 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-from decimal import Decimal
-
 from odoo import api, fields, models
+
+from odoo.addons.saas_subscription_ops.models.saas_subscription_billing import (
+    to_decimal,
+)
 
 from ..engine.tiers import Tier
 
@@ -72,11 +74,3 @@ class SaasUsagePriceTier(models.Model):
             unit=to_decimal(self.unit_price),
             flat=to_decimal(self.flat_amount),
         )
-
-
-def to_decimal(number):
-    """Return the shortest exact decimal of a stored float.
-
-    :param float number: value of a field with known digits
-    """
-    return Decimal(repr(float(number)))
