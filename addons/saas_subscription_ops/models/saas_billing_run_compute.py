@@ -94,6 +94,7 @@ class SaasBillingRun(models.Model):
         scope = Subscription.search(self._get_scope_domain(), order="id").ids
         marks = self.env["saas.billing.mark"]
         settled = marks._find_settled(scope, self.date_cutoff)
+        self.line_ids._resolve_changed(list(settled), self.date_cutoff)
         return [record_id for record_id in scope if record_id not in settled]
 
     def _create_pending_lines(self, subscription_ids: list):

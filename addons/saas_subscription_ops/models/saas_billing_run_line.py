@@ -22,6 +22,7 @@ STATES = [
 ]
 COMPUTE_BATCH = 100
 CODE_FAILED = "billing.compute_failed"
+CODE_CHANGED = "billing.preview_changed"
 
 
 class SaasBillingRunLine(models.Model):
@@ -292,8 +293,38 @@ class SaasBillingRunLine(models.Model):
             self.env["saas.billing.mark"]._mark(
                 run.date_cutoff, {ln.subscription_id: charges[ln] for ln in lines}
             )
+        for run, lines in (priced - due).grouped("run_id").items():
+            self._resolve_changed(lines.subscription_id.ids, run.date_cutoff)
         (priced - due).unlink()
         due._run_checks()
+
+    @api.model
+    def _resolve_changed(self, subscription_ids: list, cutoff):
+        """Close what an earlier run could not post, where nothing is due any more.
+
+        :param list subscription_ids: ids of ``saas.subscription`` with nothing due
+        :param date cutoff: exclusive cut-off for which that was found
+        """
+        # sudo: the queue is finance's, whoever computes; few are open at any time
+        waiting = (
+            self.env["saas.exception"]
+            .sudo()
+            .search(
+                [
+                    ("code", "=", CODE_CHANGED),
+                    ("state", "in", ("open", "retrying")),
+                    ("res_model", "=", self._name),
+                ]
+            )
+        )
+        lines = self.sudo().search(
+            [
+                ("id", "in", waiting.mapped("res_id")),
+                ("subscription_id", "in", subscription_ids),
+                ("run_id.date_cutoff", "<=", cutoff),
+            ]
+        )
+        lines._saas_resolve(CODE_CHANGED)
 
     def _price_all(self) -> dict:
         """Return what is due for each line, or why it can't be computed.

@@ -6,6 +6,7 @@ from odoo import fields, models
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 
 from ..exceptions import BillingError, PreviewChangedError
+from .saas_billing_run_line import CODE_CHANGED
 
 _logger = logging.getLogger(__name__)
 
@@ -134,7 +135,7 @@ class SaasBillingRunLine(models.Model):
         text = str(error) or repr(error)
         self._set_line_state("held" if changed else "failed", reason=text)
         self._saas_raise(
-            "billing.preview_changed" if changed else "billing.post_failed",
+            CODE_CHANGED if changed else "billing.post_failed",
             self.env._(
                 "%(run)s, %(subscription)s: %(error)s",
                 run=self.run_id.name,
@@ -189,7 +190,7 @@ class SaasBillingRunLine(models.Model):
             group._set_line_state("posted", move_id=move.id, reason=False)
         # What other runs could not post for these subscriptions is booked now.
         known = self.search([("subscription_id", "in", lines.subscription_id.ids)])
-        known._saas_resolve("billing.preview_changed")
+        known._saas_resolve(CODE_CHANGED)
         lines._saas_resolve("billing.post_failed")
         moves._saas_link_corrections()
         lines._log_origin(moves)

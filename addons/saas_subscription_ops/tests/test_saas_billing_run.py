@@ -191,8 +191,12 @@ class TestSaasBillingRun(SubscriptionCase):
         self.post(second)
         self.assertEqual(len(subscription.charge_ids), 1)
         self.assertEqual(second.line_ids.state, "held")
-        self.assertEqual(len(self.exceptions("billing.preview_changed")), 1)
+        waiting = self.exceptions("billing.preview_changed")
+        self.assertEqual(waiting.mapped("state"), ["open"])
         self.assertEqual(second.state, "done")
+        # A run that finds nothing due any more closes what waits for it.
+        self.create_run().action_compute()
+        self.assertEqual(waiting.state, "resolved")
 
     def test_change_after_approval_is_held(self):
         subscription = self.create_subscription()
