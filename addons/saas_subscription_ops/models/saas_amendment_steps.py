@@ -77,8 +77,14 @@ class SaasAmendment(models.Model):
         for amendment in self:
             subscription = amendment.subscription_id
             subscription._saas_lock()
-            amendment._check_not_built_on()
             before = amendment.state
+            if (
+                before == "scheduled"
+                and amendment.order_id
+                and amendment.kind != "ramp"
+            ):
+                amendment.order_id._saas_on_amendment_undone(amendment)
+            amendment._check_not_built_on()
             if amendment._set_state({"scheduled", "to_approve"}, "undone"):
                 if before == "scheduled":
                     subscription._sync_terms()

@@ -190,6 +190,23 @@ class SaleOrder(models.Model):
                 severity="high",
             )
 
+    def _saas_on_amendment_undone(self, amendment):
+        """Take back what followed from an amendment: its ramp steps and its coupon.
+
+        :param amendment: ``saas.amendment`` about to be undone, not a ramp step
+        :raise LedgerError: the coupon has reduced charges already
+        """
+        # sudo: who may undo the amendment may undo what came with it
+        subscription = amendment.sudo().subscription_id
+        subscription.amendment_ids.filtered(
+            lambda step: (
+                step.kind == "ramp"
+                and step.order_id in self
+                and step.state == "scheduled"
+            )
+        ).action_undo()
+        subscription.coupon_ids.filtered(lambda grant: grant.order_id in self).unlink()
+
     def _action_cancel(self):
         result = super()._action_cancel()
         # Nobody waits for the change any more.

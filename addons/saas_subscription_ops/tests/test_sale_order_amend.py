@@ -388,6 +388,21 @@ class TestSaleOrderAmend(QuoteCase):
         self.assertEqual(len(self.subscription.amendment_ids), 2)
         self.assertFalse(self.exceptions("order.amendment_refused"))
 
+    def test_undoing_takes_back_what_came_with_it(self):
+        order = self._renew_with_everything()
+        order.with_user(self.salesperson).action_confirm()
+        renewal = self.subscription.amendment_ids.filtered(
+            lambda amendment: amendment.kind == "renewal"
+        )
+        self.assertEqual(len(self.subscription.amendment_ids), 2)
+        self.assertTrue(self.subscription.coupon_ids)
+        renewal.with_user(self.manager).action_undo()
+        states = set(self.subscription.amendment_ids.mapped("state"))
+        self.assertEqual(states, {"undone"})
+        self.assertFalse(self.subscription.coupon_ids)
+        seats = self._seats()
+        self.assertFalse(seats.filtered(lambda ln: ln.date_end != ln.date_start))
+
     def test_refusal_of_what_was_signed_is_not_forgotten(self):
         order = self._renew_with_everything()
         amendment = self._sign_for_approval(order)
