@@ -11,6 +11,7 @@ from . import test_onboarding
 from . import test_saas_subscription
 from . import test_saas_charge
 from . import test_saas_amendment
+from . import test_saas_amendment_guards
 from . import test_saas_billing_run
 from . import test_saas_billing_run_approval
 from . import test_saas_billing_run_checks
