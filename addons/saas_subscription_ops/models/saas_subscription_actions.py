@@ -10,7 +10,7 @@ from .saas_subscription import LIVE_STATES
 
 OPEN_STATES = ("draft", "to_approve", "scheduled")
 # The dialog starts with one row per line in force.
-PREFILLED_KINDS = ("upgrade", "downgrade", "quantity", "remove")
+PREFILLED_KINDS = ("upgrade", "downgrade", "quantity")
 
 
 class SaasSubscription(models.Model):
@@ -88,6 +88,7 @@ class SaasSubscription(models.Model):
                 else False
             )
 
+    @api.depends_context("uid")
     @api.depends("state", "date_end", "amendment_ids.state", "amendment_ids.kind")
     def _compute_notices(self):
         today = fields.Date.context_today(self)
@@ -204,9 +205,6 @@ class SaasSubscription(models.Model):
             return [Command.create({"action": "start", "quantity": 1.0})]
         if kind not in PREFILLED_KINDS:
             return []
-        lines = self._get_lines_ahead()
-        if kind == "remove":
-            return []
         return [
             Command.create(
                 {
@@ -217,7 +215,7 @@ class SaasSubscription(models.Model):
                     "discount": line.discount,
                 }
             )
-            for line in lines
+            for line in self._get_lines_ahead()
         ]
 
     def _get_lines_ahead(self):
