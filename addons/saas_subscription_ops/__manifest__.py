@@ -13,6 +13,7 @@
         "sale_management",
         "sale_crm",
         "sale_project",
+        "hr_timesheet",
         "account",
         "portal",
         "queue_job",

@@ -60,6 +60,7 @@ from . import project_role
 from . import project_task
 from . import project_milestone
 from . import project_project
+from . import project_project_live
 from . import account_move
 from . import account_move_correction
 from . import account_move_sending
