@@ -1,6 +1,7 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 """What a contract is worth: months, steps, coupons, years that sum to the total."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -53,6 +54,12 @@ def test_one_time_is_no_recurring_revenue():
     assert (result.mrr, result.one_time) == (Decimal(100), Decimal(1200))
     assert result.tcv == Decimal(3600)
     assert [year.total for year in result.years] == [Decimal(2400), Decimal(1200)]
+
+
+def test_coupon_with_an_end_is_worth_the_periods_begun_before():
+    for end, tcv in (("2026-03-01", 1180), ("2026-03-02", 1170), ("2026-01-01", 1200)):
+        stopped = replace(coupon("percent", 10), date_end=date.fromisoformat(end))
+        assert worth(line(100), coupons=[stopped]).tcv == Decimal(tcv), end
 
 
 def test_ramp_changes_tcv_and_years_but_not_the_first_mrr():

@@ -46,6 +46,7 @@ coupons = st.builds(
     duration=st.sampled_from(["once", "periods", "forever"]),
     periods=st.integers(1, 5),
     line_ids=st.none() | st.frozensets(st.integers(0, 3)),
+    date_end=st.none() | st.integers(-40, 300).map(at),
 )
 
 
@@ -246,6 +247,19 @@ def test_a_coupon_granted_in_mid_period_waits_for_the_next_one() -> None:
     coupon = replace(coupon, date_start=date(2020, 2, 29))
     found = proposal.propose(MONTHLY, [LINE], date(2026, 9, 1), [coupon])
     assert months(found) == {"2026-01-01": Decimal(-10)}
+
+
+def test_a_stopped_coupon_reduces_what_began_before() -> None:
+    """The day it stops belongs to no reduced period, a begun one stays reduced."""
+    for end, last in (
+        (date(2026, 3, 1), "2026-02-01"),
+        (date(2026, 3, 2), "2026-03-01"),
+    ):
+        stopped = replace(TEN, date_end=end)
+        charges = proposal.propose(MONTHLY, [LINE], date(2026, 6, 30), [stopped])
+        assert max(months(charges)) == last
+    never = replace(TEN, date_end=START)
+    assert not months(proposal.propose(MONTHLY, [LINE], date(2026, 6, 30), [never]))
 
 
 def test_a_short_first_period_counts() -> None:

@@ -22,6 +22,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from math import ceil
 
 from .coupon import AMOUNT, FOREVER, ONCE, CouponTerms
 from .errors import TermsError
@@ -211,12 +212,22 @@ class _Rates:
 
     def _end(self, coupon: CouponTerms, line: ValueLine) -> Fraction | None:
         """Return the moment a coupon stops to reduce a line; None: never."""
-        if coupon.duration == FOREVER:
-            return None
-        count = 1 if coupon.duration == ONCE else coupon.periods
-        if coupon.discount_type == AMOUNT:
-            return self.start + count * self.plan_months
-        return self.start + count * line.months_per_period
+        is_amount = coupon.discount_type == AMOUNT
+        length = self.plan_months if is_amount else line.months_per_period
+        counts = []
+        if coupon.duration != FOREVER:
+            counts.append(1 if coupon.duration == ONCE else coupon.periods)
+        if coupon.date_end:
+            # A period that begins before the end is reduced as a whole.
+            counts.append(ceil(_months_between(coupon) / length))
+        return self.start + min(counts) * length if counts else None
+
+
+def _months_between(coupon: CouponTerms) -> Fraction:
+    """Return the months from a coupon's start to its end, days as parts of 31."""
+    start, end = coupon.date_start, coupon.date_end
+    months = (end.year - start.year) * MONTHS_PER_YEAR + end.month - start.month
+    return max(months + Fraction(end.day - start.day, 31), Fraction(0))
 
 
 def _take_off(

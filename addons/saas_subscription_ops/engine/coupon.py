@@ -29,7 +29,8 @@ class CouponTerms:
     period (``once``), for ``periods`` of them or ``forever``. A ``percent`` coupon
     reduces every recurring line in the periods of that line; an ``amount`` coupon
     takes its value once per period of the plan off the lines that follow it.
-    ``line_ids``: only these lines; None: all.
+    ``line_ids``: only these lines; None: all. ``date_end``: periods that begin on or
+    after this day are not reduced; None: as the duration says.
 
     :raise TermsError: unknown type or duration, percentage above 100, value or number
         of periods not positive
@@ -42,6 +43,7 @@ class CouponTerms:
     duration: str = FOREVER
     periods: int = 1
     line_ids: frozenset | None = None
+    date_end: date | None = None
 
     def __post_init__(self) -> None:
         if self.discount_type not in (PERCENT, AMOUNT):

@@ -355,7 +355,13 @@ def _coupon_number(
     full_start: date,
     calendar: ServiceCalendar,
 ) -> int:
-    """Return the number of a period seen from the coupon's first one."""
+    """Return the number of a period seen from the coupon's first one.
+
+    Negative for periods before it and, of a coupon with an end, from there on.
+    """
+    begin = max(full_start, calendar.served(start))
+    if coupon.date_end and begin >= calendar.served(coupon.date_end):
+        return -1
     origin = aligned_anchor(plan.anchor, recurrence.unit, plan.alignment)
     granted = calendar.served(coupon.date_start)
     first = grid_index(origin, recurrence, granted)

@@ -115,6 +115,7 @@ class SaasSubscription(models.Model):
                 )
                 if grant.product_ids
                 else None,
+                date_end=grant.date_end or None,
             )
             for grant in self.coupon_ids.sorted(lambda g: (g.date_start, g.id))
         ]

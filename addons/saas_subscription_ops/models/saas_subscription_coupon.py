@@ -1,5 +1,6 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from odoo import api, fields, models
+from odoo.tools.misc import format_date
 
 from ..exceptions import CouponError, LedgerError
 from .saas_coupon import DISCOUNT_TYPES, DURATIONS, describe_discount
@@ -45,6 +46,11 @@ class SaasSubscriptionCoupon(models.Model):
         required=True,
         help="Billing periods that begin on or after this day are reduced.",
     )
+    date_end = fields.Date(
+        string="Stops On",
+        help="Billing periods that begin on or after this day are not reduced any more. "
+        "Empty: as the coupon says.",
+    )
     discount_type = fields.Selection(DISCOUNT_TYPES, required=True)
     value = fields.Float(required=True, digits="Product Price")
     currency_id = fields.Many2one("res.currency")
@@ -56,6 +62,10 @@ class SaasSubscriptionCoupon(models.Model):
     _coupon_once = models.UniqueIndex(
         "(subscription_id, coupon_id)",
         "This subscription has that coupon already.",
+    )
+    _date_end_after_start = models.Constraint(
+        "CHECK (date_end >= date_start)",
+        "A coupon stops on its first day or later.",
     )
 
     @api.depends("discount_type", "value", "currency_id", "duration", "periods")
@@ -82,6 +92,9 @@ class SaasSubscriptionCoupon(models.Model):
     def write(self, vals):
         if {*TERMS, "subscription_id", "coupon_id", "date_start"} & vals.keys():
             self._check_unused()
+        if "date_end" in vals:
+            self._check_stop(fields.Date.to_date(vals["date_end"]))
+            self._log_stop(fields.Date.to_date(vals["date_end"]))
         if "product_ids" in vals:
             # sudo: a mark is a proof about the terms, and these are others now. The
             # products of a grant are the one term it does not look at.
@@ -121,26 +134,67 @@ class SaasSubscriptionCoupon(models.Model):
         }
         return {**terms, **vals}
 
+    def _check_stop(self, end):
+        """Refuse an end that would take back reductions of the past.
+
+        :param date end: new end, None: no end
+        :raise CouponError: the old or new end of a used grant has passed
+        """
+        today = fields.Date.context_today(self)
+        for grant in self.filtered(lambda grant: grant._is_used()):
+            ends = [day for day in (grant.date_end, end) if day]
+            if any(day < today for day in ends):
+                raise CouponError(
+                    self.env._(
+                        "Coupon %(code)s has reduced charges of %(subscription)s: it "
+                        "can be stopped today or later, and what has ended can't be "
+                        "changed.",
+                        code=grant.coupon_id.code,
+                        subscription=grant.subscription_id.name,
+                    )
+                )
+
+    def _log_stop(self, end):
+        for grant in self.filtered(lambda grant: (grant.date_end or None) != end):
+            grant.subscription_id._message_log(
+                body=self.env._(
+                    "Coupon %(code)s stops on %(day)s.",
+                    code=grant.coupon_id.code,
+                    day=format_date(self.env, end),
+                )
+                if end
+                else self.env._(
+                    "Coupon %(code)s has no other end than its own any more.",
+                    code=grant.coupon_id.code,
+                )
+            )
+
+    def _is_used(self) -> bool:
+        """Return whether a charge of the grant is in the ledger."""
+        self.ensure_one()
+        # sudo: a yes or no, whatever one may read of the ledger
+        charges = self.env["saas.charge"].sudo()
+        return bool(
+            charges.search_count(
+                [
+                    ("subscription_id", "=", self.subscription_id.id),
+                    ("ref", "=like", f"coupon:{self.id}:%"),
+                ],
+                limit=1,
+            )
+        )
+
     def _check_unused(self):
         """Refuse to touch a grant that charges were reduced by.
 
         :raise LedgerError: a charge of it is in the ledger
         """
-        charges = self.env["saas.charge"]
         for grant in self:
-            # sudo: a yes or no, whatever one may read of the ledger
-            used = charges.sudo().search_count(
-                [
-                    ("subscription_id", "=", grant.subscription_id.id),
-                    ("ref", "=like", f"coupon:{grant.id}:%"),
-                ],
-                limit=1,
-            )
-            if used:
+            if grant._is_used():
                 raise LedgerError(
                     self.env._(
                         "Coupon %(code)s has reduced charges of %(subscription)s "
-                        "already and can't be changed.",
+                        "already and can't be changed. Set the day it stops on instead.",
                         code=grant.coupon_id.code,
                         subscription=grant.subscription_id.name,
                     )

@@ -2,6 +2,7 @@
 """What a quotation is worth: the border to ``engine/contract_value.py``."""
 
 from collections import defaultdict
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -312,10 +313,15 @@ class SaleOrder(models.Model):
     def _saas_get_running_coupons(self) -> list[CouponTerms]:
         """Return the lasting coupons the amended subscription has already."""
         grants = self.saas_amended_subscription_id.coupon_ids
+        start = self.saas_start_date or date.min
         return [
-            self._saas_get_coupon_terms(grant, grant.id)
+            replace(
+                self._saas_get_coupon_terms(grant, grant.id),
+                date_end=grant.date_end or None,
+            )
             for grant in grants
             if grant.duration == "forever"
+            and not (grant.date_end and grant.date_end <= start)
         ]
 
     def _saas_get_coupon_terms(self, coupon, key) -> CouponTerms:

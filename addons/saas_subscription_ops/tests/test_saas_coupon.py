@@ -247,6 +247,26 @@ class TestSaasCoupon(CouponCase):
         grant.with_user(self.manager).unlink()
         self.assertEqual(coupon.redemption_count, 0)
 
+    def test_lasting_coupon_can_be_stopped_but_not_rewritten(self):
+        subscription = self.create_subscription()
+        coupon = self.create_coupon(value=50.0, duration="forever")
+        grant = self.grant(subscription, coupon)
+        self.bill(date(2026, 3, 31))
+        with self.assertRaisesRegex(CouponError, "today or later"):
+            grant.date_end = date(2026, 3, 1)
+        with self.assertRaisesRegex(LedgerError, "stops on"):
+            grant.value = 10.0
+        grant.with_user(self.manager).date_end = date(2026, 5, 2)
+        self.assertIn("stops on", subscription.message_ids[0].body)
+        self.assertEqual(subscription._get_mrr_on(date(2026, 5, 1)), 250.0)
+        self.assertEqual(subscription._get_mrr_on(date(2026, 5, 2)), 500.0)
+        rows = subscription._get_proposed_charges(date(2026, 6, 30))
+        reduced = [row for row in rows if row.ref.startswith("coupon:")]
+        self.assertEqual(
+            sorted(row.service_start for row in reduced),
+            [date(2026, 3, 2), date(2026, 4, 2)],
+        )
+
     # Access ----------------------------------------------------------
     def test_access(self):
         coupon = self.create_coupon()
