@@ -432,3 +432,13 @@ class TestMakefile:
         )
         assert done.returncode == 0, done.stderr
         assert "make COMMAND" in done.stdout
+
+
+def test_parts_hold_every_test_file_once() -> None:
+    """An addon in parts is the addon as a whole, and a small one is one part."""
+    from tools.testing import test_parts
+
+    for addon in addons.all_addons():
+        files = [path for part in test_parts(addon) for path in part]
+        assert sorted(files) == sorted(addon.glob("tests/**/test_*.py"))
+        assert all(test_parts(addon))

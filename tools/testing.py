@@ -27,6 +27,8 @@ from tools.progress import Step, say, seconds
 
 TIERS = ("engines", "conformance", "addons", "install", "e2e")
 PARALLEL = 2
+# Characters of test code in one job: a large addon is tested in several at a time.
+PART_SIZE = 120_000
 NO_TESTS = 5
 COUNTS = re.compile(r"^(\d+) passed, (\d+) failed", re.MULTILINE)
 TESTS = paths.ROOT / "tests"
@@ -96,14 +98,17 @@ class Tests:
         return [Job("conformance", self._conformance)]
 
     def addons(self) -> Iterator[Job]:
-        """The addons' own tests with HTTP and browser, one job per addon."""
+        """The addons' own tests with HTTP and browser, large addons in parts."""
         _ensure_programs()
         templates = {}
         for addon in chosen_addons():
             with_demo = addon.name == addons.DEMO
             if with_demo not in templates:
                 templates[with_demo] = self._template(with_demo)
-            yield self._addon_job(addon, templates[with_demo])
+            parts = test_parts(addon)
+            for number, files in enumerate(parts, 1):
+                label = f"{addon.name}_{number}" if len(parts) > 1 else addon.name
+                yield self._addon_job(label, files, templates[with_demo])
 
     def _template(self, with_demo: bool) -> str:
         """Return a template with all addons, or all but the demo company's."""
@@ -143,14 +148,14 @@ class Tests:
         details = "\n".join([*wrong[:20], str(log)]) if status else ""
         return passed, max(failed, 1) if status else failed, details
 
-    def _addon_job(self, addon: Path, template: str) -> Job:
+    def _addon_job(self, label: str, files: list[Path], template: str) -> Job:
         def work() -> tuple[int, int, str]:
-            with self.databases.passing_clone(template, addon.name) as name:
+            with self.databases.passing_clone(template, label) as name:
                 options = [f"--odoo-database={name}", "--odoo-http"]
                 options.append(f"--odoo-config={self.databases.config}")
-                return self.pytest(addon.name, [*options, addon], odoo=True)
+                return self.pytest(label, [*options, *files], odoo=True)
 
-        return Job(addon.name, work)
+        return Job(label, work)
 
     def _install_job(self, module: str) -> Job:
         def work() -> tuple[int, int, str]:
@@ -255,7 +260,25 @@ def chosen_addons() -> list[Path]:
 
 
 def _size(addon: Path) -> int:
-    return sum(path.stat().st_size for path in addon.glob("tests/**/*.py"))
+    return sum(map(_file_size, addon.glob("tests/**/*.py")))
+
+
+def test_parts(addon: Path) -> list[list[Path]]:
+    """Share the test files of an addon out over jobs of about the same size.
+
+    :param addon: folder of the addon
+    :return: at least one list of files per job
+    """
+    files = sorted(addon.glob("tests/**/test_*.py"), key=_file_size, reverse=True)
+    count = max(1, round(sum(map(_file_size, files)) / PART_SIZE))
+    parts: list[list[Path]] = [[] for _ in range(count)]
+    for path in files:
+        min(parts, key=lambda part: sum(map(_file_size, part))).append(path)
+    return [sorted(part) for part in parts] if files else [[addon]]
+
+
+def _file_size(path: Path) -> int:
+    return path.stat().st_size
 
 
 def count_report(report: Path) -> tuple[int, int]:
