@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import billing, billing_time, sla
+from . import billing, billing_time, kpi, sla
 from .values import CaseError, Check, load, show
 
 Kind = Callable[[Mapping[str, Any], Mapping[str, Any]], list[Check]]
@@ -14,6 +14,7 @@ KINDS: Mapping[str, Kind] = {
     **billing_time.KINDS,
     **sla.KINDS,
 }
+METRICS: Mapping[str, Kind] = kpi.METRICS
 
 
 class Outcome(NamedTuple):
@@ -79,16 +80,16 @@ def run_row(case: Mapping[str, Any], row: Any, content: Mapping[str, Any]) -> st
     :param content: the whole file
     :return: what is wrong, empty when nothing is
     """
-    kind = case.get("kind")
-    if kind not in KINDS:
-        return f"unknown kind: {kind}"
+    key, kinds, parts = "kind", KINDS, ("input",)
+    if "kind" not in case and "metric" in case:
+        key, kinds, parts = "metric", METRICS, ("inputs", "expected")
+    name = case.get(key)
+    if name not in kinds:
+        return f"unknown {key}: {name}"
     try:
         if not isinstance(row, Mapping):
             raise CaseError("the row is not a mapping")
-        shared = case.get("input") or {}
-        if not isinstance(shared, Mapping):
-            raise CaseError("the input is not a mapping")
-        checks = KINDS[kind]({**shared, **row}, content)
+        checks = kinds[name]({**merged(case, parts), **row}, content)
     except Exception as error:  # noqa: BLE001 - one broken case must not stop the rest
         text = " ".join(f"{type(error).__name__}: {error}".split())
         return f"error: {text}"
@@ -99,6 +100,23 @@ def run_row(case: Mapping[str, Any], row: Any, content: Mapping[str, Any]) -> st
         for check in checks
         if not check.ok
     )
+
+
+def merged(case: Mapping[str, Any], parts: Sequence[str]) -> dict[str, Any]:
+    """Return what all rows of a case share.
+
+    :param case: the case
+    :param parts: keys of the mappings that hold it; missing ones are empty
+    :return: one mapping
+    :raise CaseError: one of them is no mapping
+    """
+    shared: dict[str, Any] = {}
+    for part in parts:
+        content = case.get(part) or {}
+        if not isinstance(content, Mapping):
+            raise CaseError(f"the {part} is not a mapping")
+        shared.update(content)
+    return shared
 
 
 def main(arguments: Sequence[str]) -> int:
