@@ -24,3 +24,7 @@ class TermsError(EngineError):
 
 class TimelineError(EngineError):
     """A dated change does not fit the terms it changes."""
+
+
+class WaitingError(EngineError):
+    """An interval of waiting is unusable."""
