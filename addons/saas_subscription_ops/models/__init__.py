@@ -30,6 +30,10 @@ from . import saas_subscription_import
 from . import saas_subscription_coupon
 from . import saas_subscription_quote
 from . import saas_subscription_line_quote
+from . import saas_renewal
+from . import saas_renewal_step
+from . import saas_renewal_step_log
+from . import crm_lead_renewal
 from . import saas_charge
 from . import saas_billing_run
 from . import saas_billing_run_actions
