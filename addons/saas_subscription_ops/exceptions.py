@@ -36,6 +36,22 @@ class OnboardingError(SubscriptionError):
     """The onboarding project can't be made from its template."""
 
 
+class HandoverError(SubscriptionError):
+    """The handover is not complete, or not for this person to change."""
+
+
+class ChangeRequestError(SubscriptionError):
+    """The change request can't be estimated, quoted or accepted."""
+
+
+class GoLiveError(SubscriptionError):
+    """The project can't go live yet, or not be taken back."""
+
+
+class RenewalError(SubscriptionError):
+    """The renewal or its forecast can't be changed like that."""
+
+
 class DocumentError(SubscriptionError):
     """The signed document could not be produced."""
 
