@@ -36,6 +36,10 @@ class OnboardingError(SubscriptionError):
     """The onboarding project can't be made from its template."""
 
 
+class OnboardingDocumentError(OnboardingError):
+    """A document can't take this step or file, or a milestone still waits for one."""
+
+
 class HandoverError(SubscriptionError):
     """The handover is not complete, or not for this person to change."""
 
