@@ -28,3 +28,7 @@ class TimelineError(EngineError):
 
 class WaitingError(EngineError):
     """An interval of waiting is unusable."""
+
+
+class OnboardingPlanError(EngineError):
+    """A plan of tasks is unusable, or the calendar too short for it."""

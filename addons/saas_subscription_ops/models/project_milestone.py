@@ -1,5 +1,7 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-from odoo import fields, models
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+from odoo.tools import float_compare
 
 
 class ProjectMilestone(models.Model):
@@ -8,8 +10,68 @@ class ProjectMilestone(models.Model):
     saas_day_offset = fields.Integer(
         string="Due After (Working Days)",
         help="In an onboarding template: the milestone is due this many working days "
-        "of the company calendar after the subscription starts. 0: no deadline.",
+        "of the company calendar after the kick-off. 0: no deadline.",
     )
+    saas_phase_id = fields.Many2one(
+        "saas.onboarding.phase",
+        string="Phase",
+        index="btree_not_null",
+        ondelete="restrict",
+        help="While this is the first open milestone, the project is in this phase.",
+    )
+    saas_is_go_live = fields.Boolean(
+        string="Means Live",
+        help="Reaching it means that the customer is live. Without any such milestone "
+        "the last one counts.",
+    )
+    saas_billing_percent = fields.Float(
+        string="Bills (%)",
+        groups="base.group_user",
+        help="Share of the package that may be invoiced when the milestone is reached, "
+        "for products invoiced based on milestones.",
+    )
+    saas_package_id = fields.Many2one(
+        "saas.onboarding.package",
+        string="Package",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="set null",
+    )
+    saas_predicted_on = fields.Date(
+        string="Predicted",
+        readonly=True,
+        copy=False,
+        groups="base.group_user",
+        help="When the milestone will be reached, as its tasks stand today.",
+    )
+
+    _saas_billing_percent_range = models.Constraint(
+        "CHECK (saas_billing_percent IS NULL OR"
+        " saas_billing_percent BETWEEN 0 AND 100)",
+        "A milestone bills between 0 and 100 percent of its package.",
+    )
+    _saas_day_offset_positive = models.Constraint(
+        "CHECK (saas_day_offset IS NULL OR saas_day_offset >= 0)",
+        "A milestone can't be due before the kick-off: enter 0 or more working days.",
+    )
+
+    @api.constrains("saas_billing_percent", "project_id")
+    def _check_saas_billing_percent(self):
+        if "milestone_mapping" in self.env.context:
+            # A project is being copied: its milestones are still with the original.
+            return
+        for project in self.project_id.filtered("is_template"):
+            percent = sum(project.milestone_ids.mapped("saas_billing_percent"))
+            if float_compare(percent, 100, precision_digits=2) > 0:
+                raise ValidationError(
+                    self.env._(
+                        "The milestones of %(template)s bill %(percent)s %% together: "
+                        "lower them to 100 %% at most.",
+                        template=project.name,
+                        percent=round(percent, 2),
+                    )
+                )
 
     def saas_check_onboarding_live(self) -> bool:
         """Record reached milestones and set the account live with the last one.

@@ -1,15 +1,15 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-from datetime import date, datetime, time, timedelta
+from datetime import date
 
-import pytz
+from odoo import api, fields, models
 
-from odoo import Command, api, fields, models
-
-from ..exceptions import OnboardingError
-
-# Long enough for two years of working days with every holiday.
-SEARCH_DAYS_PER_WORKING_DAY = 3
-SEARCH_DAYS_MARGIN = 60
+HEALTHS = [
+    ("on_track", "On track"),
+    ("at_risk", "At risk"),
+    ("late", "Late"),
+]
+# Portal users read projects shared with them, over RPC too: this is not for them.
+INTERNAL = "base.group_user"
 
 
 class ProjectProject(models.Model):
@@ -42,192 +42,235 @@ class ProjectProject(models.Model):
         index="btree_not_null",
         ondelete="set null",
     )
+    saas_is_merged = fields.Boolean(
+        string="All Packages of the Order",
+        copy=False,
+        readonly=True,
+        groups=INTERNAL,
+        help="The project holds every package of its order. Projects made before "
+        "packages were merged have one package each.",
+    )
+    saas_package_ids = fields.One2many(
+        "saas.onboarding.package", "project_id", string="Packages", groups=INTERNAL
+    )
+    saas_package_count = fields.Integer(
+        string="# Packages", compute="_compute_saas_package_count", groups=INTERNAL
+    )
+
+    # Dates
     saas_started_on = fields.Date(string="Onboarding Start", copy=False, readonly=True)
+    saas_kickoff_on = fields.Date(
+        string="Kick-off",
+        compute="_compute_saas_kickoff_on",
+        store=True,
+        readonly=False,
+        copy=False,
+        tracking=True,
+        help="Day 0: due days are working days of the company calendar after it. "
+        "Change it with 'Move Kick-off', which moves the plan along.",
+    )
+    saas_go_live_baseline = fields.Date(
+        string="Go-Live First Planned", copy=False, readonly=True, groups=INTERNAL
+    )
+    saas_go_live_planned = fields.Date(
+        string="Go-Live Agreed",
+        copy=False,
+        tracking=True,
+        index="btree_not_null",
+        help="The day agreed with the customer. The forecast is measured against it.",
+    )
+    saas_go_live_predicted = fields.Date(
+        string="Go-Live Predicted", copy=False, readonly=True, groups=INTERNAL
+    )
+    saas_go_live_delay = fields.Integer(
+        string="Delay (Days)",
+        compute="_compute_saas_go_live_delay",
+        store=True,
+        aggregator="avg",
+        groups=INTERNAL,
+        help="Calendar days from the agreed go-live to the predicted one.",
+    )
     saas_live_on = fields.Date(
         string="Live Since", copy=False, readonly=True, tracking=True
     )
 
-    _saas_order_template_uniq = models.UniqueIndex(
-        "(saas_order_id, saas_onboarding_template_id) WHERE saas_order_id IS NOT NULL",
-        "This order has a project from this template already.",
+    # State
+    saas_phase_id = fields.Many2one(
+        "saas.onboarding.phase",
+        string="Phase",
+        compute="_compute_saas_phase_id",
+        store=True,
+        index="btree_not_null",
+        group_expand="_read_group_saas_phases",
+    )
+    saas_health = fields.Selection(
+        HEALTHS,
+        string="Health",
+        copy=False,
+        readonly=True,
+        tracking=True,
+        index="btree_not_null",
+        groups=INTERNAL,
+    )
+    saas_health_reason = fields.Text(
+        string="Because", copy=False, readonly=True, groups=INTERNAL
+    )
+    saas_assessed_on = fields.Date(
+        string="Forecast Of", copy=False, readonly=True, groups=INTERNAL
+    )
+
+    # Work
+    saas_hours_budget = fields.Float(
+        string="Hours Budget",
+        compute="_compute_saas_hours_budget",
+        store=True,
+        groups=INTERNAL,
+    )
+    saas_hours_spent = fields.Float(
+        string="Hours Spent",
+        compute="_compute_saas_hours_spent",
+        store=True,
+        groups=INTERNAL,
+    )
+    saas_hours_progress = fields.Float(
+        string="Budget Used (%)",
+        compute="_compute_saas_hours_progress",
+        store=True,
+        aggregator="avg",
+        groups=INTERNAL,
+    )
+
+    # Of templates, copied to what is made of them
+    saas_tolerance_days = fields.Integer(
+        string="Go-Live Tolerance (Working Days)",
+        groups=INTERNAL,
+        help="The project is late when the predicted go-live is past the agreed one by "
+        "more than this.",
+    )
+    saas_inactive_days = fields.Integer(
+        string="Inactive After (Working Days)",
+        groups=INTERNAL,
+        help="Alert when nobody worked, wrote or changed a task for so long. 0: as the "
+        "company settings say.",
+    )
+    saas_hypercare_days = fields.Integer(
+        string="Hypercare (Days)",
+        default=14,
+        groups=INTERNAL,
+        help="Calendar days of special care after the go-live. 0: none.",
+    )
+
+    # One project per order. Those of older databases are not marked, so that an order
+    # that has several keeps them.
+    _saas_order_uniq = models.UniqueIndex(
+        "(saas_order_id) WHERE saas_order_id IS NOT NULL AND saas_is_merged",
+        "This order has an onboarding project already.",
+    )
+    _saas_days_positive = models.Constraint(
+        "CHECK (COALESCE(saas_tolerance_days, 0) >= 0"
+        " AND COALESCE(saas_inactive_days, 0) >= 0"
+        " AND COALESCE(saas_hypercare_days, 0) >= 0)",
+        "Tolerance, inactivity and hypercare are numbers of days: enter 0 or more.",
     )
 
     # ------------------------------------------------------------------
-    # From a template
+    # Computed
     # ------------------------------------------------------------------
-    def _saas_create_onboarding_project(self, order):
-        """Create the onboarding project of an order from this template.
+    @api.depends("saas_package_ids")
+    def _compute_saas_package_count(self):
+        for project in self:
+            project.saas_package_count = len(project.saas_package_ids)
 
-        :param order: confirmed ``sale.order``
-        :return: the project
-        :raise OnboardingError: not a template
-        """
-        self.ensure_one()
-        if not self.is_template or not self.active:
-            raise OnboardingError(
-                self.env._(
-                    "%(template)s is no project template any more: set another "
-                    "onboarding template on the product or plan, then retry.",
-                    template=self.name,
-                )
+    @api.depends("saas_started_on")
+    def _compute_saas_kickoff_on(self):
+        for project in self:
+            project.saas_kickoff_on = project.saas_kickoff_on or project.saas_started_on
+
+    @api.depends("saas_go_live_planned", "saas_go_live_predicted")
+    def _compute_saas_go_live_delay(self):
+        for project in self:
+            planned, predicted = (
+                project.saas_go_live_planned,
+                project.saas_go_live_predicted,
             )
-        mapping = self._saas_create_role_mapping(order)
-        project = self.action_create_from_template(
-            self._prepare_saas_onboarding_vals(order), mapping
-        )
-        self._saas_schedule(project, order)
-        if order.saas_signed_attachment_id:
-            project._saas_attach_once(order.saas_signed_attachment_id)
-        project._saas_emit(
-            "onboarding.started",
-            {"project": project.name, "order": order.name, "template": self.name},
-        )
-        project._saas_report_unassigned(mapping)
-        return project
-
-    def _prepare_saas_onboarding_vals(self, order) -> dict:
-        """Prepare what the project has beyond its template.
-
-        :param order: ``sale.order``
-        :return: values of ``project.project``
-        """
-        self.ensure_one()
-        account = order.partner_id.commercial_partner_id
-        manager = account.saas_csm_id | self.user_id | order.user_id
-        manager = manager._saas_filter_assignable(order.company_id)
-        start = order.saas_start_date
-        line = order.order_line.filtered(
-            lambda line: (
-                line.product_id.saas_onboarding_template_id == self and line.is_service
-            )
-        )[:1]
-        vals = {
-            "name": self.env._(
-                "%(account)s: %(template)s (%(order)s)",
-                account=account.name,
-                template=self.name,
-                order=order.name,
-            ),
-            "partner_id": order.partner_id.id,
-            "company_id": order.company_id.id,
-            "user_id": manager[:1].id,
-            "reinvoiced_sale_order_id": order.id,
-            "saas_order_id": order.id,
-            "saas_subscription_id": order.saas_subscription_ids[:1].id,
-            "saas_onboarding_template_id": self.id,
-            "saas_started_on": start,
-            "saas_correlation_id": order._saas_correlation(),
-        }
-        if line:
-            vals.update(allow_billable=True, sale_line_id=line.id)
-        if self.date_start and self.date:
-            vals.update(date_start=start, date=start + (self.date - self.date_start))
-        return vals
-
-    def _saas_create_role_mapping(self, order):
-        """Map every role of the template's tasks to users.
-
-        :param order: ``sale.order``
-        :return: ``project.template.role.to.users.map`` records
-        """
-        tasks = self.task_ids | self.task_ids._get_all_subtasks()
-        return self.env["project.template.role.to.users.map"].create(
-            [
-                {
-                    "role_id": role.id,
-                    "user_ids": [Command.set(role._saas_get_users(order).ids)],
-                }
-                for role in tasks.role_ids
-            ]
-        )
-
-    def _saas_report_unassigned(self, mapping):
-        """Ask customer success to staff the roles nobody was found for."""
-        roles = mapping.filtered(lambda entry: not entry.user_ids).role_id
-        if roles:
-            self._saas_raise(
-                "onboarding.role_unassigned",
-                self.env._(
-                    "%(project)s: nobody was found for %(roles)s. Assign the tasks, "
-                    "and set users on the project roles.",
-                    project=self.name,
-                    roles=", ".join(roles.mapped("name")),
-                ),
-                queue="customer_success",
+            project.saas_go_live_delay = (
+                (predicted - planned).days if planned and predicted else 0
             )
 
-    def _saas_schedule(self, project, order):
-        """Give the copied tasks and milestones deadlines counted from the start."""
-        items = list(project.with_context(active_test=False).task_ids)
-        items += list(project.task_ids._get_all_subtasks())
-        items += list(project.milestone_ids)
-        offsets = {item.saas_day_offset for item in items if item.saas_day_offset > 0}
-        if not offsets:
-            return
-        days = self._saas_get_working_days(
-            order.company_id, order.saas_start_date, max(offsets)
-        )
-        for item in items:
-            if item.saas_day_offset <= 0:
-                continue
-            end = days[item.saas_day_offset]
-            if item._name == "project.task":
-                item.date_deadline = end
-            else:
-                tz = pytz.timezone(order.company_id.partner_id.tz or "UTC")
-                item.deadline = pytz.utc.localize(end).astimezone(tz).date()
+    @api.depends(
+        "milestone_ids.is_reached",
+        "milestone_ids.sequence",
+        "milestone_ids.deadline",
+        "milestone_ids.saas_phase_id",
+    )
+    def _compute_saas_phase_id(self):
+        for project in self:
+            milestones = project._saas_get_milestones().filtered("saas_phase_id")
+            still_open = milestones.filtered(lambda item: not item.is_reached)
+            project.saas_phase_id = (still_open[:1] or milestones[-1:]).saas_phase_id
 
     @api.model
-    def _saas_get_working_days(self, company, start: date, count: int) -> dict:
-        """Return the ends of the working days after a date.
+    def _read_group_saas_phases(self, phases, domain):
+        # sudo: columns of a board are not secret
+        return phases.sudo().search([])
 
-        :param company: ``res.company`` whose calendar and holidays count
-        :param date start: day 0, itself not counted
-        :param int count: working days needed
-        :return: dict of 1..count to the naive UTC datetime at which that day's work
-            ends; without a calendar, Monday to Friday until 17:00 UTC
-        :raise OnboardingError: the calendar has not enough working days
-        """
-        calendar = company.resource_calendar_id
-        begin = start + timedelta(days=1)
-        span = count * SEARCH_DAYS_PER_WORKING_DAY + SEARCH_DAYS_MARGIN
-        if not calendar:
-            weekdays = (begin + timedelta(days=n) for n in range(span))
-            ends = [
-                datetime.combine(day, time(17)) for day in weekdays if day.weekday() < 5
-            ]
-        else:
-            ends = self._saas_get_calendar_ends(calendar, company, begin, span)
-        if len(ends) < count:
-            raise OnboardingError(
-                self.env._(
-                    "The working calendar %(calendar)s of %(company)s has not enough "
-                    "working days after %(start)s to plan the onboarding.",
-                    calendar=calendar.name,
-                    company=company.name,
-                    start=start,
-                )
+    @api.depends("saas_package_ids.hours_budget")
+    def _compute_saas_hours_budget(self):
+        for project in self:
+            budgets = project.saas_package_ids.mapped("hours_budget")
+            project.saas_hours_budget = sum(budgets)
+
+    @api.depends("timesheet_ids.unit_amount")
+    def _compute_saas_hours_spent(self):
+        spent = dict(
+            self.env["account.analytic.line"]._read_group(
+                [("project_id", "in", self.ids)], ["project_id"], ["unit_amount:sum"]
             )
-        return dict(enumerate(ends[:count], 1))
+        )
+        for project in self:
+            project.saas_hours_spent = spent.get(project._origin, 0.0)
 
-    @api.model
-    def _saas_get_calendar_ends(self, calendar, company, begin: date, span: int):
-        tz = pytz.timezone(calendar.tz or "UTC")
-        start = tz.localize(datetime.combine(begin, time.min))
-        # The company's holidays only: in superuser mode those of others count too.
-        intervals = calendar._work_intervals_batch(
-            start,
-            start + timedelta(days=span),
-            domain=[
-                ("time_type", "=", "leave"),
-                ("company_id", "in", (False, company.id)),
-            ],
-        )[False]
-        ends = {}
-        for _start, stop, _meta in intervals:
-            ends[stop.astimezone(tz).date()] = stop.astimezone(pytz.utc)
-        return [ends[day].replace(tzinfo=None) for day in sorted(ends)]
+    @api.depends("saas_hours_budget", "saas_hours_spent")
+    def _compute_saas_hours_progress(self):
+        for project in self:
+            budget = project.saas_hours_budget
+            project.saas_hours_progress = (
+                budget and 100 * project.saas_hours_spent / budget
+            )
 
+    def _saas_get_milestones(self):
+        """Return the milestones of a project as they follow each other."""
+        self.ensure_one()
+        return self.milestone_ids.sorted(
+            lambda item: (
+                item.sequence,
+                item.deadline or date.max,
+                item._origin.id or 0,
+            )
+        )
+
+    def _saas_get_go_live_milestones(self):
+        """Return the milestones that mean live: the flagged ones, else the last."""
+        self.ensure_one()
+        milestones = self._saas_get_milestones()
+        return milestones.filtered("saas_is_go_live") or milestones[-1:]
+
+    # ------------------------------------------------------------------
+    # CRUD
+    # ------------------------------------------------------------------
+    def write(self, vals):
+        result = super().write(vals)
+        day = vals.get("saas_go_live_planned")
+        if day and not self.env.context.get("saas_planning"):
+            # What is agreed with the customer is the deadline of that milestone.
+            for project in self.filtered("saas_order_id"):
+                milestones = project._saas_get_go_live_milestones()
+                milestones.filtered(lambda item: not item.is_reached).deadline = day
+        return result
+
+    # ------------------------------------------------------------------
+    # Tools
+    # ------------------------------------------------------------------
     def _saas_attach_once(self, attachment):
         """Copy a document to the project unless it is there.
 
@@ -244,33 +287,3 @@ class ProjectProject(models.Model):
         )
         if not present:
             attachment.copy({"res_model": self._name, "res_id": self.id})
-
-    @api.model
-    def _saas_kpi_onboarding_open(self, kpi, company, date_start, date_end) -> list:
-        """Count the onboarding projects running at the end of a period.
-
-        :param kpi: ``saas.kpi`` record
-        :param company: ``res.company``
-        :param date date_start: first day of the period
-        :param date date_end: first day after the period
-        :return: one row, see ``saas_core``
-        """
-        domain = [
-            ("company_id", "=", company.id),
-            ("saas_order_id", "!=", False),
-            ("is_template", "=", False),
-            ("saas_started_on", "<", str(date_end)),
-            "|",
-            ("saas_live_on", "=", False),
-            ("saas_live_on", ">=", str(date_end)),
-        ]
-        return [
-            {
-                "value": self.search_count(domain),
-                "currency_id": False,
-                "dimension": "",
-                "res_model": self._name,
-                "domain": domain,
-                "inputs": {"on": str(fields.Date.subtract(date_end, days=1))},
-            }
-        ]

@@ -73,7 +73,20 @@ class SaleOrder(models.Model):
     saas_subscription_count = fields.Integer(
         string="Subscriptions", compute="_compute_saas_counts"
     )
-    saas_onboarding_project_ids = fields.One2many("project.project", "saas_order_id")
+    saas_own_project_ids = fields.One2many(
+        "project.project", "saas_order_id", string="Projects Made for It"
+    )
+    saas_package_ids = fields.One2many(
+        "saas.onboarding.package", "order_id", string="Onboarding Packages"
+    )
+    saas_onboarding_project_ids = fields.Many2many(
+        "project.project",
+        string="Onboarding Projects",
+        compute="_compute_saas_onboarding_project_ids",
+        compute_sudo=True,
+        help="Projects that deliver packages of the order; the project of an earlier "
+        "order may deliver those of a later one.",
+    )
     saas_onboarding_count = fields.Integer(
         string="Onboarding", compute="_compute_saas_counts"
     )
@@ -153,6 +166,13 @@ class SaleOrder(models.Model):
     def _compute_saas_has_line_problem(self):
         for order in self:
             order.saas_has_line_problem = any(order.order_line.mapped("saas_problem"))
+
+    @api.depends("saas_own_project_ids", "saas_package_ids.project_id")
+    def _compute_saas_onboarding_project_ids(self):
+        for order in self:
+            order.saas_onboarding_project_ids = (
+                order.saas_own_project_ids | order.saas_package_ids.project_id
+            )
 
     @api.depends(
         "saas_subscription_ids",
@@ -245,7 +265,7 @@ class SaleOrder(models.Model):
             "name": self.env._("Onboarding"),
             "res_model": "project.project",
             "view_mode": "list,kanban,form",
-            "domain": [("saas_order_id", "=", self.id)],
+            "domain": [("id", "in", self.saas_onboarding_project_ids.ids)],
             "context": {"create": False},
         }
         if len(self.saas_onboarding_project_ids) == 1:
@@ -273,10 +293,19 @@ class SaleOrder(models.Model):
         return self._saas_get_subscription_lines().product_id.saas_plan_id
 
     def _saas_get_onboarding_templates(self):
-        """Return the project templates the order brings: products, else the plan.
+        """Return the project templates the order brings: products, else the plan."""
+        self.ensure_one()
+        templates = [template for _line, template in self._saas_get_package_lines()]
+        return self.env["project.project"].concat(*templates)
+
+    def _saas_get_package_lines(self) -> list[tuple]:
+        """Return (order line, template) of each package the order brings.
 
         What a subscription has already was delivered before: an amendment or renewal
-        brings the templates of added products only.
+        brings the packages of added products only. Without any, the plan's template is
+        a package without line.
+
+        :return: pairs in the order of the lines
         """
         self.ensure_one()
         lines = self.order_line.filtered(
@@ -284,12 +313,14 @@ class SaleOrder(models.Model):
                 not line.display_type
                 and line.product_uom_qty > 0
                 and not line.saas_continued_line_id
+                and line.product_id.saas_onboarding_template_id
             )
-        )
-        templates = lines.product_id.saas_onboarding_template_id
-        if templates or self.saas_order_kind != "new":
-            return templates
-        return self.saas_plan_id.onboarding_template_id
+        ).sorted(lambda line: (line.sequence, line._origin.id or 0))
+        pairs = [(line, line.product_id.saas_onboarding_template_id) for line in lines]
+        template = self.saas_plan_id.onboarding_template_id
+        if pairs or self.saas_order_kind != "new" or not template:
+            return pairs
+        return [(self.env["sale.order.line"], template)]
 
     def _saas_get_subscription(self):
         """Return the subscription the order made or amends."""

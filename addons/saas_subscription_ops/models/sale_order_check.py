@@ -153,14 +153,9 @@ class SaleOrder(models.Model):
         problems = []
         # sudo: the salesperson need not see the projects of delivery
         for template in self.sudo()._saas_get_onboarding_templates():
-            if not template.is_template or not template.active:
-                problems.append(
-                    self.env._(
-                        "%(template)s is no project template any more: set another "
-                        "onboarding template on the product or plan.",
-                        template=template.name,
-                    )
-                )
+            problem = template._saas_get_template_problem()
+            if problem:
+                problems.append(problem)
             elif template.company_id not in (self.company_id, self.env["res.company"]):
                 problems.append(
                     self.env._(
@@ -418,23 +413,6 @@ class SaleOrder(models.Model):
                     "an earlier day.",
                     subscription=name,
                     end=format_date(self.env, subscription.date_end),
-                )
-            ]
-        if self.saas_order_kind == "renewal" and start != subscription.term_end:
-            if not subscription.term_end:
-                return [
-                    self.env._(
-                        "%(subscription)s is open ended, there is no term to renew: "
-                        "quote an amendment.",
-                        subscription=name,
-                    )
-                ]
-            return [
-                self.env._(
-                    "The term of %(subscription)s ends on %(end)s: a renewal takes "
-                    "effect on that day.",
-                    subscription=name,
-                    end=format_date(self.env, subscription.term_end),
                 )
             ]
         return []

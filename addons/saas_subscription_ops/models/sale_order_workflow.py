@@ -111,8 +111,9 @@ class SaleOrder(models.Model):
     def saas_create_onboarding(self) -> bool:
         """Create the onboarding projects of confirmed orders from their templates.
 
-        Safe to repeat: one project per order and template. A failure becomes an
-        exception, nothing half made stays behind.
+        All packages of an order are one project; those of a later order of the same
+        subscription join the project that is running. Safe to repeat: one package per
+        order line. A failure becomes an exception, nothing half made stays behind.
 
         :return: True
         """
@@ -132,12 +133,50 @@ class SaleOrder(models.Model):
 
     def _saas_do_create_onboarding(self):
         self.ensure_one()
-        existing = self.saas_onboarding_project_ids
-        projects = existing
-        for template in self._saas_get_onboarding_templates():
-            if template not in existing.saas_onboarding_template_id:
-                projects |= template._saas_create_onboarding_project(self)
-        return projects
+        project = self._saas_get_running_project()
+        is_new, added = not project, self.env["saas.onboarding.package"]
+        for line, template in self._saas_get_package_lines():
+            if self._saas_has_package(line, template):
+                continue
+            if project:
+                added |= project._saas_merge_template(template, self, line)
+            else:
+                project = template._saas_create_onboarding_project(self, line)
+                added |= project.saas_package_ids
+        if added:
+            project._saas_start(self, added, is_new)
+        return self.saas_onboarding_project_ids
+
+    def _saas_get_running_project(self):
+        """Return the project packages of the order join, if there is one.
+
+        :return: the order's own project, else the running one of its subscription
+        """
+        self.ensure_one()
+        project = self.saas_own_project_ids.sorted("id")[:1]
+        if project or self.saas_order_kind == "new":
+            return project
+        return project.search(
+            [
+                ("saas_subscription_id", "in", self._saas_get_subscription().ids),
+                ("saas_live_on", "=", False),
+                ("is_template", "=", False),
+            ],
+            order="id",
+            limit=1,
+        )
+
+    def _saas_has_package(self, line, template) -> bool:
+        """Return whether a package of the order is delivered by a project already."""
+        self.ensure_one()
+        packages = self.saas_package_ids.filtered(
+            lambda package: (
+                package.order_line_id == line and package.template_id == template
+            )
+        )
+        # Projects older than packages know their template only.
+        before = self.saas_own_project_ids.filtered(lambda p: not p.saas_package_ids)
+        return bool(packages) or template in before.saas_onboarding_template_id
 
     # ------------------------------------------------------------------
     # Step 3: signed document

@@ -3,4 +3,5 @@ from . import saas_billing_run_decide_wizard
 from . import saas_billing_run_prepare_wizard
 from . import saas_billing_run_refuse_wizard
 from . import saas_subscription_import_wizard
+from . import saas_onboarding_reschedule_wizard
 from . import sale_advance_payment_inv

@@ -1,0 +1,268 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""The daily look at every running onboarding: forecast, alerts, reminders."""
+
+import logging
+from datetime import date, timedelta
+
+from odoo import api, fields, models
+from odoo.fields import Domain
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
+
+from ..engine.onboarding import get_percent
+
+_logger = logging.getLogger(__name__)
+
+BATCH_SIZE = 50
+
+
+class ProjectProject(models.Model):
+    _inherit = "project.project"
+
+    saas_alert_ids = fields.One2many(
+        "saas.onboarding.alert",
+        "project_id",
+        string="Alerts",
+        groups="base.group_user",
+    )
+    saas_alert_count = fields.Integer(
+        string="Open Alerts",
+        compute="_compute_saas_alert_count",
+        groups="base.group_user",
+    )
+
+    @api.depends("saas_alert_ids.date_closed")
+    def _compute_saas_alert_count(self):
+        counts = dict(
+            self.env["saas.onboarding.alert"]._read_group(
+                [("project_id", "in", self.ids), ("date_closed", "=", False)],
+                ["project_id"],
+                ["__count"],
+            )
+        )
+        for project in self:
+            project.saas_alert_count = counts.get(project._origin, 0)
+
+    # ------------------------------------------------------------------
+    # Cron
+    # ------------------------------------------------------------------
+    @api.model
+    def _cron_check_onboarding(self):
+        """Check every running onboarding, in small batches."""
+        self._check_onboarding(fields.Date.context_today(self), commit=True)
+
+    @api.model
+    def _check_onboarding(self, day: date, commit=False):
+        """Bring health, alerts and reminders to a day.
+
+        Running it again on the same day changes nothing.
+
+        :param date day: the day to reach; nothing reads the clock below this point
+        :param bool commit: report progress to the scheduler and commit per project
+        """
+        due = self.search(self._saas_get_check_domain(day), order="id")
+        cron = self.env["ir.cron"]
+        if commit:
+            cron._commit_progress(remaining=len(due))
+        for start in range(0, len(due), BATCH_SIZE):
+            for project in due[start : start + BATCH_SIZE].try_lock_for_update():
+                project._saas_check_guarded(day)
+                if commit and not cron._commit_progress(1):
+                    return
+
+    @api.model
+    def _saas_get_check_domain(self, day: date) -> Domain:
+        """Return the projects the daily check looks at; extend it with ``|``.
+
+        :param date day: the day of the check
+        :return: running onboardings, and those with open alerts
+        """
+        running = Domain("saas_order_id", "!=", False)
+        running &= Domain("is_template", "=", False)
+        running &= Domain("saas_live_on", "=", False)
+        # Alerts of what went live in the meantime are over.
+        return running | Domain("saas_alert_ids", "any", [("date_closed", "=", False)])
+
+    def saas_retry_check_onboarding(self):
+        """Repeat today's check from the exception queue.
+
+        :raise UserError: still failing
+        """
+        for project in self._saas_as_delivery():
+            project._saas_check_day(fields.Date.context_today(project))
+
+    def _saas_check_guarded(self, day: date):
+        """Check one project; a failure is queued and does not stop the others."""
+        self.ensure_one()
+        try:
+            with self.env.cr.savepoint():
+                self._saas_check_day(day)
+        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+            raise
+        except Exception as error:  # noqa: BLE001 - becomes an exception record
+            # One bad plan must not hide the alerts of the other customers.
+            _logger.info("%s: %s", self.name, error, exc_info=True)
+            self._saas_raise(
+                "onboarding.check_failed",
+                str(error) or repr(error),
+                queue="customer_success",
+                retry_method="saas_retry_check_onboarding",
+            )
+        else:
+            self._saas_resolve("onboarding.check_failed")
+
+    def _saas_check_day(self, day: date):
+        """Check one project on a day."""
+        self.ensure_one()
+        project = self.with_company(self.company_id)._saas_with_correlation()
+        if project._saas_is_onboarding():
+            project._saas_assess(day)
+            silent = "customer_silent" in project._saas_get_open_alerts()
+            project._saas_sync_alerts(project._saas_get_alert_facts(day), day)
+            if silent != ("customer_silent" in project._saas_get_open_alerts()):
+                project._saas_assess(day)
+        else:
+            project._saas_sync_alerts([], day)
+        project._saas_on_daily_check(day)
+
+    def _saas_on_daily_check(self, day: date):
+        """Hook: what else is looked at once a day, for example reminders.
+
+        Runs after the alerts, in the savepoint of the project. It must be safe to
+        repeat on the same day.
+
+        :param date day: the day of the check
+        """
+
+    # ------------------------------------------------------------------
+    # Alerts
+    # ------------------------------------------------------------------
+    def _saas_get_open_alerts(self) -> set:
+        """Return the codes of the project's open alerts."""
+        self.ensure_one()
+        return set(
+            self.saas_alert_ids.filtered(lambda alert: not alert.date_closed).mapped(
+                "code"
+            )
+        )
+
+    def _saas_get_alert_facts(self, day: date) -> list[dict]:
+        """Hook: return what is true of the project and worth an alert.
+
+        Extend it: call ``super()`` and append. A fact that is not returned any more
+        closes its alert.
+
+        :param date day: the day of the check
+        :return: dicts of ``code``, ``message`` and, if it is about one, ``task_id``
+        """
+        self.ensure_one()
+        facts = self._saas_get_hours_facts()
+        facts += self._saas_get_late_facts()
+        idle = self._saas_get_idle_days(day)
+        limit = self.saas_inactive_days or self.company_id.saas_onboarding_inactive_days
+        if limit and idle >= limit:
+            message = self.env._(
+                "Nobody worked, wrote or changed a task for %(days)s working days.",
+                days=idle,
+            )
+            facts.append({"code": "inactive", "message": message})
+        return facts
+
+    def _saas_get_hours_facts(self) -> list[dict]:
+        known = self._saas_get_facts()
+        percent = get_percent(known.hours_spent, known.hours_budget)
+        message = self.env._(
+            "%(spent)s of %(budget)s hours are used.",
+            spent=round(self.saas_hours_spent, 2),
+            budget=round(self.saas_hours_budget, 2),
+        )
+        return [
+            {"code": f"hours_{limit}", "message": message}
+            for limit in (80, 100)
+            if percent >= limit
+        ]
+
+    def _saas_get_late_facts(self) -> list[dict]:
+        """Return late tasks, and the go-live when it is past its tolerance."""
+        facts = []
+        if self.saas_health == "late":
+            reasons = self.saas_health_reason or ""
+            facts.append({"code": "go_live_late", "message": reasons.split("\n", 1)[0]})
+        tasks = self.env["project.task"].search(
+            [
+                ("project_id", "=", self.id),
+                ("is_closed", "=", False),
+                ("date_deadline", "!=", False),
+                ("saas_predicted_on", "!=", False),
+            ],
+            order="id",
+        )
+        for task in tasks:
+            due = self._saas_get_due(task)
+            if task.saas_predicted_on > due:
+                message = self.env._(
+                    "%(task)s was due on %(due)s and is predicted for %(predicted)s.",
+                    task=task.name,
+                    due=due,
+                    predicted=task.saas_predicted_on,
+                )
+                facts.append(
+                    {"code": "task_late", "message": message, "task_id": task.id}
+                )
+        return facts
+
+    def _saas_get_idle_days(self, day: date) -> int:
+        """Return the working days since anybody did anything on the project.
+
+        Counted are hours booked, messages and changes by people, reached milestones.
+
+        :param date day: counted when it is a working day
+        :return: 0 or more
+        """
+        self.ensure_one()
+        since = max(
+            [self.saas_kickoff_on or self.create_date.date(), self.create_date.date()]
+            + self._saas_get_activity_days()
+        )
+        if since >= day:
+            return 0
+        days = self._saas_get_workdays(self.company_id, since + timedelta(days=1), day)
+        return len(days)
+
+    def _saas_get_activity_days(self) -> list:
+        """Return the last days of hours, messages, stage changes and milestones."""
+        tasks = self._saas_get_all_tasks()
+        robot = self.env.ref("base.partner_root")
+        about = Domain("model", "=", "project.task") & Domain("res_id", "in", tasks.ids)
+        about |= Domain("model", "=", self._name) & Domain("res_id", "=", self.id)
+        [[booked]] = self.env["account.analytic.line"]._read_group(
+            [("project_id", "=", self.id)], aggregates=["date:max"]
+        )
+        # Tracked changes are messages too; what crons write comes from the robot.
+        [[written]] = self.env["mail.message"]._read_group(
+            about & Domain("author_id", "not in", (False, robot.id)),
+            aggregates=["date:max"],
+        )
+        moved = [task.date_last_stage_update for task in tasks]
+        reached = self.milestone_ids.mapped("reached_date")
+        moments = [moment.date() for moment in (written, *moved) if moment]
+        return [day for day in (booked, *reached, *moments) if day]
+
+    def _saas_sync_alerts(self, facts: list[dict], day: date):
+        """Open alerts for new facts and close those of facts that are over."""
+        self.ensure_one()
+        # sudo: alerts are written by the check only
+        Alert = self.env["saas.onboarding.alert"].sudo()
+        still_open = Alert.search(
+            [("project_id", "=", self.id), ("date_closed", "=", False)]
+        )
+        known = {(alert.code, alert.task_id.id): alert for alert in still_open}
+        current = {(fact["code"], fact.get("task_id") or False): fact for fact in facts}
+        gone = [alert for key, alert in known.items() if key not in current]
+        Alert.browse(alert.id for alert in gone)._close(day)
+        Alert.create(
+            [
+                {**fact, "project_id": self.id, "date_opened": day}
+                for key, fact in current.items()
+                if key not in known
+            ]
+        )
