@@ -30,6 +30,7 @@ CHANGE_KINDS = ("upgrade", "downgrade", "quantity", "add", "remove", "ramp")
 PROTECTED_FIELDS = {
     "source",
     "order_id",
+    "is_early",
     "state",
     "requested_by_id",
     "approved_by_id",

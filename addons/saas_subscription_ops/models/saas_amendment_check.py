@@ -227,52 +227,6 @@ class SaasAmendment(models.Model):
                 )
             )
 
-    def _check_renewal(self):
-        subscription = self.subscription_id
-        if not subscription.term_end:
-            raise AmendmentError(
-                self.env._(
-                    "%(subscription)s is open ended: there is no term to renew. Amend "
-                    "its lines instead.",
-                    subscription=subscription.name,
-                )
-            )
-        if self.date_effective != subscription.term_end:
-            raise AmendmentError(
-                self.env._(
-                    "A renewal takes effect at the end of the term, on %(day)s.",
-                    day=format_date(self.env, subscription.term_end),
-                )
-            )
-        if not self.term_months:
-            raise AmendmentError(
-                self.env._("Set the length of the new term in months.")
-            )
-        if self._is_term_renewed():
-            raise AmendmentError(
-                self.env._(
-                    "The term that ends on %(day)s is renewed already.",
-                    day=format_date(self.env, self.date_effective),
-                )
-            )
-        if any(
-            amendment.kind == "cancel"
-            for amendment in subscription._get_confirmed_amendments()
-        ):
-            raise AmendmentError(
-                self.env._(
-                    "%(subscription)s is cancelled: undo the cancellation first.",
-                    subscription=subscription.name,
-                )
-            )
-
-    def _is_term_renewed(self) -> bool:
-        return any(
-            amendment.kind == "renewal"
-            and amendment.date_effective == self.date_effective
-            for amendment in self.subscription_id._get_confirmed_amendments() - self
-        )
-
     def _check_trial(self):
         subscription, day = self.subscription_id, self.date_effective
         if subscription.date_end and day >= subscription.date_end:

@@ -263,8 +263,11 @@ class SaasAmendmentLine(models.Model):
     # ------------------------------------------------------------------
     # Engine
     # ------------------------------------------------------------------
-    def _get_changes(self) -> list[Change]:
-        """Return the rows as dated changes; new products are bases, not changes."""
+    def _get_changes(self, days: dict) -> list[Change]:
+        """Return the rows as dated changes; new products are bases, not changes.
+
+        :param dict days: effective days that differ from those of the amendments
+        """
         changes = []
         for line in self.filtered(lambda line: line.action != "start"):
             if line._is_untouched():
@@ -273,7 +276,7 @@ class SaasAmendmentLine(models.Model):
             changes.append(
                 Change(
                     root=line.line_id.root_id.id,
-                    day=amendment.date_effective,
+                    day=amendment._get_effective_day(days),
                     action=line.action,
                     values=line._get_changed_values(),
                     sequence=amendment._get_sequence(),
@@ -317,12 +320,12 @@ class SaasAmendmentLine(models.Model):
             values["name"] = self.name
         return values
 
-    def _get_new_bases(self) -> list[Base]:
+    def _get_new_bases(self, days: dict) -> list[Base]:
         """Return chains for new products that have no line yet (a preview)."""
         return [
             Base(
                 root=f"new:{index}",
-                date_start=line.amendment_id.date_effective,
+                date_start=line.amendment_id._get_effective_day(days),
                 values=line._get_start_values(),
             )
             for index, line in enumerate(self)

@@ -25,6 +25,7 @@ class SaasAmendment(models.Model):
         "pause_mode",
         "date_resume",
         "term_months",
+        "date_term_end",
         "uplift",
         "waive_minimum_term",
         "line_ids.action",

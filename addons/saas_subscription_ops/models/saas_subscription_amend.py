@@ -90,15 +90,32 @@ class SaasSubscription(models.Model):
         """Cancel the subscription; see ``amend``. ``credit`` gives back unused time."""
         return self.amend("cancel", effective, date_effective, **options)
 
-    def renew(self, term_months=None, uplift=0.0, lines=None, **options):
-        """Renew the running term at its end; see ``amend``.
+    def renew(
+        self,
+        term_months=None,
+        uplift=0.0,
+        lines=None,
+        effective="term_end",
+        date_effective=None,
+        date_term_end=None,
+        **options,
+    ):
+        """Renew the running term; see ``amend``.
 
         :param int term_months: default the plan's term
         :param float uplift: percent on every recurring price
+        :param str effective: ``term_end``, or ``date`` for an early renewal
+        :param date_effective: first day of the next term; the running one ends there.
+            The first day of a billing period
+        :param date_term_end: first day after the next term, instead of its length
         """
         if term_months:
             options["term_months"] = term_months
-        return self.amend("renewal", "term_end", lines=lines, uplift=uplift, **options)
+        if date_term_end:
+            options["date_term_end"] = fields.Date.to_date(date_term_end)
+        return self.amend(
+            "renewal", effective, date_effective, lines=lines, uplift=uplift, **options
+        )
 
     def end_trial(self, date_effective=None, **options):
         """End the trial now, or move its end to another day; see ``amend``."""

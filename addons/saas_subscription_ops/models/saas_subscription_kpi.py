@@ -64,6 +64,10 @@ class SaasSubscription(models.Model):
         :param date day: calendar date
         :param pauses: engine pauses
         """
+        return self.currency_id.round(self._sum_monthly(lines, day, pauses))
+
+    def _sum_monthly(self, lines, day: date, pauses) -> float:
+        """Sum recurring lines to an unrounded amount per month; see ``_sum_mrr``."""
         if any(p.start <= day and (not p.end or day < p.end) for p in pauses):
             return 0.0
         plan = self._get_plan_terms(pauses) if self.coupon_ids else None
@@ -77,7 +81,7 @@ class SaasSubscription(models.Model):
         for coupon in coupons:
             if coupon.duration != "once":
                 self._take_off_mrr(plan, coupon, lines, left, day)
-        return self.currency_id.round(sum(left.values()))
+        return sum(left.values())
 
     def _take_off_mrr(self, plan, coupon, lines, left: dict, day: date):
         """Take one coupon off the amounts per month, as the engine does it in billing.

@@ -53,36 +53,6 @@ class SaasSubscription(models.Model):
             start = self._get_next_boundary(start)
         return self._create_quote("amendment", start)._saas_get_form_action()
 
-    def action_quote_renewal(
-        self, term_months: int | None = None, uplift: float = 0.0
-    ) -> dict:
-        """Make a quotation for the next term.
-
-        :param int term_months: length of the new term; default as the plan says
-        :param float uplift: percent on every recurring price, negative for a reduction
-        :return: window action of the quotation
-        :raise QuoteError: no term to renew, or an uplift below -100
-        """
-        self.ensure_one()
-        self._check_quotable()
-        if not self.term_end:
-            raise QuoteError(
-                self.env._(
-                    "%(name)s is open ended, there is no term to renew. Quote an "
-                    "amendment instead.",
-                    name=self.name,
-                )
-            )
-        if uplift < -100:
-            raise QuoteError(self.env._("A price can't fall by more than 100 percent."))
-        quote = self._create_quote(
-            "renewal",
-            self.term_end,
-            term_months or self.plan_id.term_months or 12,
-            uplift,
-        )
-        return quote._saas_get_form_action()
-
     def action_view_quotes(self) -> dict:
         """Open the amendment and renewal quotations of the subscription.
 
@@ -118,22 +88,54 @@ class SaasSubscription(models.Model):
             )
 
     def _create_quote(
-        self, kind: str, start: date, term_months: int = 0, uplift: float = 0.0
+        self,
+        kind: str,
+        start: date,
+        term_months: int = 0,
+        uplift: float = 0.0,
+        pricelist=None,
+        **vals,
     ):
         """Create the quotation; see the actions.
 
+        :param pricelist: price list the prices are taken from; else they stay
+        :param vals: further values of the quotation
         :return: ``sale.order``
         """
-        order = self.env["sale.order"].create(
-            self._prepare_quote_vals(kind, start, term_months)
-        )
+        order_vals = {**self._prepare_quote_vals(kind, start, term_months), **vals}
+        if pricelist:
+            order_vals["pricelist_id"] = pricelist.id
+        order = self.env["sale.order"].create(order_vals)
         day = fields.Date.subtract(start, days=1) if kind == "renewal" else start
         lines = self._get_quotable_lines(max(day, self.date_start))
         order.order_line = [
-            Command.create(self._prepare_quote_line_vals(line, uplift))
+            Command.create(
+                self._prepare_quote_line_vals(
+                    line,
+                    uplift,
+                    self._get_listed_price(pricelist, line, start),
+                )
+            )
             for line in lines
         ]
         return order
+
+    def _get_listed_price(self, pricelist, line, day: date) -> float | None:
+        """Return the price of a line on a price list; None without a list.
+
+        :param pricelist: ``product.pricelist`` in the subscription's currency
+        :param line: ``saas.subscription.line``
+        :param date day: day the price counts
+        """
+        if not pricelist:
+            return None
+        return pricelist._get_product_price(
+            line.product_id,
+            line.quantity or 1.0,
+            currency=self.currency_id,
+            uom=line.product_uom_id,
+            date=day,
+        )
 
     def _get_quotable_lines(self, day: date):
         """Return the recurring lines in force on a day, which a quotation repeats."""
@@ -194,15 +196,16 @@ class SaasSubscription(models.Model):
             )
         return pricelist
 
-    def _prepare_quote_line_vals(self, line, uplift: float) -> dict:
+    def _prepare_quote_line_vals(self, line, uplift: float, listed=None) -> dict:
         """Prepare the order line that continues a subscription line.
 
         :param line: ``saas.subscription.line``
         :param float uplift: percent
+        :param float listed: price it starts from instead of its own
         :return: values of ``sale.order.line``
         """
         digits = self.env["decimal.precision"].precision_get("Product Price")
-        price = line.price_unit
+        price = line.price_unit if listed is None else listed
         if uplift:
             price = float_round(price * (1 + uplift / 100), precision_digits=digits)
         return {
@@ -214,6 +217,7 @@ class SaasSubscription(models.Model):
             "sequence": line.sequence,
             "product_uom_qty": line.quantity,
             "price_unit": price,
-            "discount": line.discount,
+            # Another price list has its own idea of what is cheap.
+            "discount": line.discount if listed is None else 0.0,
             "analytic_distribution": line.analytic_distribution,
         }

@@ -1,14 +1,16 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 """Terms as a fold: base lines and confirmed amendments give the line intervals."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from odoo import api, fields, models
+from odoo.tools.misc import format_date
 
 from ..engine.errors import EngineError
 from ..engine.proposal import LineTerms
 from ..engine.service import Pause, ServiceCalendar
+from ..engine.terms import Term, fold_terms
 from ..engine.timeline import Base, Segment, fold
 from ..exceptions import AmendmentError, LedgerError
 
@@ -17,13 +19,20 @@ CONFIRMED = ("scheduled", "applied")
 
 @dataclass(frozen=True, slots=True)
 class FoldedTerms:
-    """What the amendments make of a subscription; dates are exclusive ends."""
+    """What the amendments make of a subscription; dates are exclusive ends.
+
+    ``terms`` are the contract terms, none when it is open ended. ``days`` are the
+    effective days, by amendment, of renewals that go with a term end that was moved,
+    and of the ramp steps that came with them.
+    """
 
     segments: dict[int | str, list[Segment]]
     pauses: tuple[Pause, ...]
     date_end: date | None
     keep_last_period: bool
     term_end: date | None
+    terms: tuple[Term, ...] = ()
+    days: dict[int, date] = field(default_factory=dict)
 
 
 class SaasSubscription(models.Model):
@@ -155,14 +164,16 @@ class SaasSubscription(models.Model):
         self.ensure_one()
         amendments = amendments._by_date()
         pauses = self._get_pauses(amendments)
-        end, keep, term_end = self._fold_ends(amendments, pauses)
-        pauses = _before(pauses, end)
         try:
+            terms = self._fold_contract(amendments, pauses)
+            end, keep = self._fold_end(amendments, terms)
+            pauses = _before(pauses, end)
             # Pauses that overlap are refused here, not when somebody bills.
             ServiceCalendar(pauses)
+            days = self._get_moved_days(amendments, terms)
             segments = fold(
-                self._get_timeline_bases(amendments),
-                amendments.line_ids._get_changes(),
+                self._get_timeline_bases(amendments, days),
+                amendments.line_ids._get_changes(days),
             )
         except EngineError as error:
             raise AmendmentError(
@@ -173,10 +184,15 @@ class SaasSubscription(models.Model):
                     reason=error,
                 )
             ) from error
-        return FoldedTerms(segments, pauses, end, keep, term_end)
+        term_end = terms[-1].end if terms else None
+        return FoldedTerms(segments, pauses, end, keep, term_end, terms, days)
 
-    def _get_timeline_bases(self, amendments) -> list[Base]:
-        """Return the chains: lines sold first, and those that amendments add."""
+    def _get_timeline_bases(self, amendments, days: dict) -> list[Base]:
+        """Return the chains: lines sold first, and those that amendments add.
+
+        :param amendments: ``saas.amendment``
+        :param dict days: effective days that differ from those of the records
+        """
         roots = self.sudo().line_ids.filtered(
             lambda line: (
                 line.root_id == line
@@ -186,13 +202,17 @@ class SaasSubscription(models.Model):
         bases = [
             Base(
                 root=line.id,
-                date_start=line.date_start,
+                date_start=(
+                    line.amendment_id._get_effective_day(days)
+                    if line.amendment_id
+                    else line.date_start
+                ),
                 date_end=line.base_date_end or None,
                 values=line._get_term_values(),
             )
             for line in roots
         ]
-        return bases + amendments.line_ids._get_new_bases()
+        return bases + amendments.line_ids._get_new_bases(days)
 
     def _get_pauses(self, amendments=None) -> tuple[Pause, ...]:
         """Return the pauses as the engine knows them.
@@ -216,30 +236,58 @@ class SaasSubscription(models.Model):
             )
         return tuple(result)
 
-    def _fold_ends(self, amendments, pauses) -> tuple[date | None, bool, date | None]:
-        """Return the end, whether it keeps the last period, and the term end."""
-        term_end = self.initial_term_end
-        steps = [(a.date_effective, 0, a) for a in amendments if a.kind == "renewal"]
-        steps += [
-            (pause.start, 1, pause)
-            for pause in pauses
-            if pause.mode == "extend" and pause.end
-        ]
-        for day, is_pause, step in sorted(steps, key=lambda item: item[:2]):
-            if not term_end:
-                break
-            if not is_pause:
-                term_end = fields.Date.add(term_end, months=step.term_months)
-            elif day < term_end:
-                term_end += step.end - step.start
+    def _fold_contract(self, amendments, pauses) -> tuple[Term, ...]:
+        """Return the contract terms; none for what is open ended.
+
+        :raise TermsError: renewals and pauses contradict each other
+        """
+        if not self.initial_term_end:
+            return ()
+        renewals = amendments.filtered(lambda a: a.kind == "renewal")
+        return fold_terms(
+            self.date_start,
+            self.initial_term_end,
+            [renewal._get_renewal_terms() for renewal in renewals],
+            pauses,
+        )
+
+    def _fold_end(self, amendments, terms) -> tuple[date | None, bool]:
+        """Return the end, and whether it keeps the last period."""
         end = self.initial_date_end
-        if end and end == self.initial_term_end:
-            end = term_end
+        if end and terms and end == self.initial_term_end:
+            end = terms[-1].end
         ends = [(end, False)] if end else []
         ends += [
             (a.date_effective, not a.credit) for a in amendments if a.kind == "cancel"
         ]
-        return *_first_end(ends), term_end or None
+        return _first_end(ends)
+
+    def _get_moved_days(self, amendments, terms) -> dict[int, date]:
+        """Return the days of renewals that follow a term end that was moved.
+
+        :param amendments: ``saas.amendment``
+        :param terms: engine terms
+        :return: day by amendment, only where it is another one
+        """
+        starts = {term.key: term.start for term in terms}
+        days = {}
+        for renewal in amendments.filtered(lambda a: a.kind == "renewal"):
+            start = starts.get(renewal._get_sequence(), renewal.date_effective)
+            if start == renewal.date_effective:
+                continue
+            days[renewal._get_sequence()] = start
+            for step in renewal._get_own_ramp_steps() & amendments:
+                days[step._get_sequence()] = step._get_moved_ramp_day(renewal, start)
+        return days
+
+    def _get_terms(self) -> tuple[Term, ...]:
+        """Return the contract terms of the confirmed amendments.
+
+        :return: engine terms, ascending and gapless; none for what is open ended
+        :raise AmendmentError: the amendments contradict each other
+        """
+        self.ensure_one()
+        return self._fold_terms(self._get_confirmed_amendments()).terms
 
     # ------------------------------------------------------------------
     # Writing the terms
@@ -252,6 +300,11 @@ class SaasSubscription(models.Model):
         # sudo: whoever may confirm the amendment need not be allowed to edit lines
         for subscription in self.sudo().with_context(saas_sync_terms=True):
             terms = subscription._fold_terms(subscription._get_confirmed_amendments())
+            if terms.days:
+                subscription._move_amendments(terms.days)
+                terms = subscription._fold_terms(
+                    subscription._get_confirmed_amendments()
+                )
             subscription._sync_lines(terms)
             subscription.write(
                 {
@@ -259,6 +312,38 @@ class SaasSubscription(models.Model):
                     "keep_last_period": terms.keep_last_period,
                     "term_end": terms.term_end,
                 }
+            )
+
+    def _move_amendments(self, days: dict):
+        """Let renewals, and what came with them, follow the end of their term.
+
+        :param dict days: new effective days by amendment
+        """
+        for amendment in self.amendment_ids.filtered(lambda a: a.id in days):
+            before, day = amendment.date_effective, days[amendment.id]
+            amendment.date_effective = day
+            self.line_ids.filtered(
+                lambda line, own=amendment: (
+                    line.amendment_id == own
+                    and line.root_id == line
+                    and not line.is_billed
+                )
+            ).write({"date_start": day, "date_end": False})
+            if amendment.kind == "renewal" and amendment.order_id:
+                self.coupon_ids.filtered(
+                    lambda grant, own=amendment, start=before: (
+                        grant.order_id == own.order_id
+                        and grant.date_start == start
+                        and not grant._is_used()
+                    )
+                ).date_start = day
+            amendment._message_log(
+                body=self.env._(
+                    "Takes effect on %(day)s instead of %(before)s, since the end of "
+                    "the term was moved.",
+                    day=format_date(self.env, day),
+                    before=format_date(self.env, before),
+                )
             )
 
     def _sync_lines(self, terms: FoldedTerms):

@@ -143,7 +143,7 @@ class SaleOrder(models.Model):
         options = {"order_id": self.id, "source": "quote"}
         kind = self._saas_get_amendment_kind(changes)
         if kind == "renewal":
-            options["term_months"] = self.saas_term_months
+            options.update(self._saas_get_renewal_options())
         subscription.amend(
             kind,
             effective="date",

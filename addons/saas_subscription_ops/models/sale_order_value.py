@@ -100,6 +100,7 @@ class SaleOrder(models.Model):
         "saas_order_kind",
         "saas_start_date",
         "saas_term_months",
+        "saas_date_term_end",
         "saas_amended_subscription_id",
         "saas_ramp_ids.from_month",
         "saas_ramp_ids.order_line_id",
@@ -176,6 +177,7 @@ class SaleOrder(models.Model):
     @api.depends(
         "saas_plan_id.min_term_months",
         "saas_term_months",
+        "saas_date_term_end",
         "saas_order_kind",
         "saas_start_date",
         "saas_amended_subscription_id.term_end",

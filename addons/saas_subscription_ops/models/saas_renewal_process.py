@@ -1,0 +1,296 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""The daily job: settle, open windows, take steps, watch notices."""
+
+import logging
+from datetime import date
+
+from odoo import api, fields, models
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
+from odoo.tools.misc import format_date
+
+_logger = logging.getLogger(__name__)
+STEP_FAILED = "renewal.step_failed"
+UNDECIDED = "renewal.undecided"
+BATCH_SIZE = 200
+
+
+class SaasRenewal(models.Model):
+    _inherit = "saas.renewal"
+
+    date_next_step = fields.Date(
+        string="Next Step On",
+        readonly=True,
+        copy=False,
+        index=True,
+        help="Day on which the daily job looks at the renewal again.",
+    )
+
+    @api.model
+    def _cron_process_renewals(self):
+        """Take the renewal steps of the day, in small batches."""
+        self._process_renewals(fields.Date.context_today(self), commit=True)
+
+    @api.model
+    def _process_renewals(self, day: date, commit=False):
+        """Bring every renewal to a day; safe to repeat, and to run late.
+
+        :param date day: the day to reach; nothing reads the clock below this point
+        :param bool commit: report progress to the scheduler and commit per record
+        """
+        # sudo: the job looks after all contracts, whoever starts it
+        model = self.sudo()
+        for stage in (
+            model._settle_ended,
+            model._open_windows,
+            model._take_due_steps,
+            model._watch_notices,
+            model._flag_undecided,
+            model._forecast_day,
+        ):
+            if stage(day, commit) is False:
+                # Out of time: the scheduler goes on with what is left.
+                return
+
+    # ------------------------------------------------------------------
+    # Stages
+    # ------------------------------------------------------------------
+    def _settle_ended(self, day: date, commit):
+        """Settle what was decided, also by terms that ended while nothing ran."""
+        Subscription = self.env["saas.subscription"]
+        todo = Subscription._get_terms_ended_without_record()
+        ended = self.search([("term_end", "<=", day), ("outcome", "=", "open")])
+        final = self.search(
+            [
+                ("term_end", "<=", day),
+                ("outcome", "not in", ("open", "moved")),
+                ("is_final", "=", False),
+            ]
+        )
+        todo |= (ended | final).subscription_id
+
+        def settle(subscription):
+            subscription._settle_renewals()
+            subscription.renewal_ids.filtered(
+                lambda r: (
+                    r.term_end <= day
+                    and r.outcome not in ("open", "moved")
+                    and not r.is_final
+                )
+            ).is_final = True
+
+        return self._each(todo, settle, commit)
+
+    def _open_windows(self, day: date, commit):
+        """Make the records of terms whose window opens."""
+        until = self.env["saas.subscription"]._get_terms_to_open(day)
+        todo = self.env["saas.subscription"].union(*until)
+
+        def open_window(subscription):
+            before = subscription.renewal_ids
+            subscription._sync_renewals(open_until=until[subscription])
+            opened = subscription.renewal_ids - before
+            opened.filtered(lambda r: r.outcome == "open")._on_opened(day)
+
+        return self._each(todo, open_window, commit)
+
+    def _take_due_steps(self, day: date, commit):
+        """Take the steps that are due; see ``saas_renewal_steps.py``."""
+        todo = self.search(
+            [
+                ("outcome", "=", "open"),
+                ("term_end", ">", day),
+                ("date_next_step", "<=", day),
+            ],
+            order="term_end, id",
+        )
+        return self._each(todo, lambda renewal: renewal._run_steps(day), commit)
+
+    def _watch_notices(self, day: date, commit):
+        """Record that a notice day passed undecided, once."""
+        todo = self.search(
+            [
+                ("outcome", "=", "open"),
+                ("notice_passed_on", "=", False),
+                ("date_notice", "<", day),
+            ],
+            order="term_end, id",
+        )
+        return self._each(todo, lambda r: r._on_notice_passed(day), commit)
+
+    def _flag_undecided(self, day: date, commit):
+        """Raise an exception for contracts that run on after their term."""
+        todo = self.search(
+            [("outcome", "=", "open"), ("term_end", "<=", day)], order="term_end, id"
+        )
+        return self._each(todo, lambda renewal: renewal._flag(), commit)
+
+    def _forecast_day(self, day: date, commit):
+        """Forecast what is open, and keep what was forecast."""
+        opened = self.search([("outcome", "=", "open")], order="term_end, id")
+        batches = [
+            opened[start : start + BATCH_SIZE]
+            for start in range(0, len(opened), BATCH_SIZE)
+        ]
+        cron = self.env["ir.cron"]
+        if commit:
+            cron._commit_progress(remaining=len(batches))
+        for batch in batches:
+            batch._process_daily(day)
+            if commit and not cron._commit_progress(1):
+                return False
+        return True
+
+    # ------------------------------------------------------------------
+    # Hooks
+    # ------------------------------------------------------------------
+    def _on_window_opened(self, day: date):
+        """React to windows that open; ``saas_renewal_frozen.py`` keeps the forecast.
+
+        :param date day: nothing reads the clock below this point
+        """
+
+    def _process_daily(self, day: date):
+        """React to a day that has come; ``saas_renewal_frozen.py`` forecasts.
+
+        :param date day: nothing reads the clock below this point
+        """
+
+    def _refresh_forecast(self, day: date):
+        """Bring likelihood and category to a day; see ``saas_renewal_forecast.py``.
+
+        :param date day: nothing reads the clock below this point
+        """
+
+    # ------------------------------------------------------------------
+    # Reactions
+    # ------------------------------------------------------------------
+    def _on_opened(self, day: date):
+        """Write that a window has opened, and let the first steps be taken."""
+        for renewal in self:
+            renewal.date_next_step = renewal.date_next_step or renewal.date_window
+            renewal._saas_emit("renewal.opened", renewal._get_payload())
+        self._on_window_opened(day)
+
+    def _on_notice_passed(self, day: date):
+        """Write the event, and tell the owner of a contract that would expire."""
+        self.ensure_one()
+        if self.outcome != "open" or self.notice_passed_on:
+            return
+        self.notice_passed_on = day
+        self._saas_emit("renewal.notice_passed", self._get_payload())
+        if self.is_expiring:
+            self._plan_activity(
+                self.env._("Notice passed: %(name)s", name=self.display_name),
+                self.env._(
+                    "The contract ends on %(day)s unless a renewal is signed.",
+                    day=format_date(self.env, self.term_end),
+                ),
+                day,
+            )
+        elif not self.is_manual_category:
+            # It renews by itself, and nobody can cancel in time any more.
+            self.category = "commit"
+        self._refresh_forecast(day)
+
+    def _flag(self):
+        """Say that the term is over and nobody has decided."""
+        self.ensure_one()
+        if self.subscription_id.saas_exception_count:
+            failed = self.env["saas.exception"].search_count(
+                [
+                    ("res_model", "=", "saas.subscription"),
+                    ("res_id", "=", self.subscription_id.id),
+                    ("code", "=", "subscription.lifecycle_failed"),
+                    ("state", "in", ("open", "retrying")),
+                ],
+                limit=1,
+            )
+            if failed:
+                # That one says why, and is cured there.
+                return
+        known = self.env["saas.exception"].search_count(
+            [
+                ("res_model", "=", self._name),
+                ("res_id", "=", self.id),
+                ("code", "=", UNDECIDED),
+                ("state", "in", ("open", "retrying")),
+            ],
+            limit=1,
+        )
+        if known:
+            return
+        self._saas_raise(
+            UNDECIDED,
+            self.env._(
+                "The term of %(subscription)s ended on %(day)s and it runs on: renew "
+                "it or cancel it.",
+                subscription=self.subscription_id.name,
+                day=format_date(self.env, self.term_end),
+            ),
+            queue="sales_ops",
+            severity="high",
+            retry_method="saas_retry_settle",
+        )
+
+    def saas_retry_settle(self):
+        """Look again what the contract says, from the exception queue.
+
+        :raise UserError: it can't be read
+        """
+        self.check_access("write")
+        self.subscription_id._sync_renewals()
+
+    # ------------------------------------------------------------------
+    # Tools
+    # ------------------------------------------------------------------
+    @api.model
+    def _each(self, records, work, commit) -> bool:
+        """Do something for every record, each on its own; failures are queued.
+
+        :param records: renewals or subscriptions
+        :param work: callable, gets one record
+        :param bool commit: report progress to the scheduler and commit per record
+        :return: False when the scheduler's time is over
+        """
+        cron = self.env["ir.cron"]
+        if commit:
+            cron._commit_progress(remaining=len(records))
+        for record in records:
+            subscription = (
+                record.subscription_id if record._name == self._name else record
+            )
+            # Whoever changes the contract now has it; tomorrow is another day.
+            if subscription.try_lock_for_update():
+                record._attempt_renewal(work)
+            if commit and not cron._commit_progress(1):
+                return False
+        return True
+
+    def _attempt_renewal(self, work):
+        attempt_renewal(self, work)
+
+
+def attempt_renewal(record, work):
+    """Do something in a savepoint; what fails becomes an exception with a retry.
+
+    :param record: renewal or subscription
+    :param work: callable, gets the record
+    """
+    try:
+        with record.env.cr.savepoint():
+            work(record)
+    except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+        raise
+    except Exception as error:  # noqa: BLE001 - becomes an exception record
+        # One contract must not stop the day of the others.
+        _logger.info("%s: %s", record.display_name, error, exc_info=True)
+        is_renewal = record._name == "saas.renewal"
+        record._saas_raise(
+            STEP_FAILED,
+            str(error) or repr(error),
+            queue="sales_ops",
+            severity="high",
+            retry_method=(
+                "saas_retry_steps" if is_renewal else "saas_retry_settle_renewals"
+            ),
+        )

@@ -1,0 +1,128 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""Renewal quotations: same terms, raised or listed prices, early, until a day."""
+
+from datetime import date
+
+from odoo import fields, models
+from odoo.tools.misc import format_date
+
+from ..exceptions import QuoteError
+
+
+class SaasSubscription(models.Model):
+    _inherit = "saas.subscription"
+
+    def action_quote_renewal(
+        self,
+        term_months: int | None = None,
+        uplift: float | None = None,
+        pricelist_id: int | None = None,
+        date_effective: date | str | None = None,
+        date_term_end: date | str | None = None,
+    ) -> dict:
+        """Make a quotation for the next term, or open the one that is there already.
+
+        Another one is made only when something is asked of it.
+
+        :param int term_months: length of the new term; default as the plan says
+        :param float uplift: percent on every recurring price, negative for a
+            reduction; default as the plan says
+        :param int pricelist_id: price list the prices are taken from
+        :param date_effective: first day of the next term, for an early renewal
+        :param date_term_end: first day after the next term, instead of its length
+        :return: window action of the quotation
+        :raise QuoteError: no term to renew, or not on these terms, and why
+        """
+        self.ensure_one()
+        wanted = (term_months, uplift, pricelist_id, date_effective, date_term_end)
+        quote = self.env["sale.order"]
+        if all(value is None for value in wanted):
+            quote = self._get_open_renewal_quotes()[:1]
+        if not quote:
+            quote = self._create_renewal_quote(
+                term_months=term_months,
+                uplift=uplift,
+                pricelist=self.env["product.pricelist"].browse(pricelist_id or []),
+                date_effective=date_effective,
+                date_term_end=date_term_end,
+            )
+        return quote._saas_get_form_action()
+
+    def _get_open_renewal_quotes(self):
+        """Return the renewal quotations of this term that are not decided.
+
+        :return: ``sale.order``, the latest first
+        """
+        self.ensure_one()
+        terms = self._get_terms()
+        return self.env["sale.order"].search(
+            [
+                ("saas_amended_subscription_id", "=", self.id),
+                ("saas_order_kind", "=", "renewal"),
+                ("state", "in", ("draft", "sent")),
+                ("saas_quoted_term_end", "in", (False, self.term_end)),
+                ("saas_start_date", "<=", self.term_end),
+                ("saas_start_date", ">", terms[-1].start if terms else False),
+            ],
+            order="id desc",
+        )
+
+    def _create_renewal_quote(
+        self,
+        term_months=None,
+        uplift=None,
+        pricelist=None,
+        date_effective=None,
+        date_term_end=None,
+        owner=None,
+    ):
+        """Create the quotation for the next term; see ``action_quote_renewal``.
+
+        :param pricelist: ``product.pricelist``
+        :param owner: ``res.users`` it belongs to; default the salesperson
+        :return: ``sale.order``
+        :raise QuoteError: no term to renew, or not on these terms, and why
+        """
+        self.ensure_one()
+        uplift = self.plan_id.renewal_uplift if uplift is None else uplift
+        start = fields.Date.to_date(date_effective) or self.term_end
+        until = fields.Date.to_date(date_term_end) or False
+        problem = self._get_requote_problem(start, until, uplift, pricelist)
+        if problem:
+            raise QuoteError(problem)
+        months = term_months or self.plan_id.term_months or 12
+        vals = {"saas_date_term_end": until, "saas_quoted_term_end": self.term_end}
+        if owner:
+            vals["user_id"] = owner.id
+        order = self._create_quote(
+            "renewal", start, months, uplift, pricelist=pricelist, **vals
+        )
+        self.env["saas.renewal"]._link_order(order)
+        return order
+
+    def _get_requote_problem(self, start, until, uplift: float, pricelist) -> str:
+        """Return why the next term can't be quoted like this, or an empty text."""
+        self._check_quotable()
+        if not self.term_end:
+            return self.env._(
+                "%(name)s is open ended, there is no term to renew. Quote an "
+                "amendment instead.",
+                name=self.name,
+            )
+        if self.state == "paused":
+            return self._get_paused_refusal()
+        if uplift < -100:
+            return self.env._("A price can't fall by more than 100 percent.")
+        if pricelist and pricelist.currency_id != self.currency_id:
+            return self.env._(
+                "%(name)s is charged in %(currency)s: choose a price list in "
+                "%(currency)s.",
+                name=self.name,
+                currency=self.currency_id.name,
+            )
+        if until and until <= start:
+            return self.env._(
+                "The next term begins on %(start)s: it must end on a later day.",
+                start=format_date(self.env, start),
+            )
+        return self._get_early_problem(start)

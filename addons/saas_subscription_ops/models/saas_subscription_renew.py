@@ -1,0 +1,80 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""What can be renewed, from when and until when, and why not."""
+
+from datetime import date, timedelta
+
+from odoo import models
+from odoo.tools.misc import format_date
+
+
+class SaasSubscription(models.Model):
+    _inherit = "saas.subscription"
+
+    def _get_paused_refusal(self) -> str:
+        """Return why a paused subscription is not renewed, with the day it resumes."""
+        self.ensure_one()
+        pauses = self._get_pauses()
+        ends = [pause.end for pause in pauses[-1:] if pause.end]
+        if ends:
+            return self.env._(
+                "%(name)s is paused and resumes on %(day)s: renew it then, or resume "
+                "it first.",
+                name=self.name,
+                day=format_date(self.env, ends[0]),
+            )
+        return self.env._(
+            "%(name)s is paused until somebody resumes it: resume it first, then renew "
+            "it.",
+            name=self.name,
+        )
+
+    def _get_early_problem(self, day: date) -> str:
+        """Return why the next term can't start on a day, or an empty text.
+
+        :param date day: wanted first day of the next term
+        """
+        self.ensure_one()
+        end = self.term_end
+        if not end or day == end:
+            return ""
+        if day > end:
+            return self.env._(
+                "The term of %(name)s ends on %(end)s: the next one can't start later.",
+                name=self.name,
+                end=format_date(self.env, end),
+            )
+        terms = self._get_terms()
+        start = terms[-1].start if terms else self.date_start
+        if day <= start:
+            return self.env._(
+                "The term of %(name)s runs from %(start)s to %(end)s: the next one can "
+                "start on %(end)s, or within it.",
+                name=self.name,
+                start=format_date(self.env, start),
+                end=format_date(self.env, end),
+            )
+        if any(
+            pause.start <= day and (not pause.end or day < pause.end)
+            for pause in self._get_pauses()
+        ):
+            return self.env._(
+                "%(name)s is paused on %(day)s: let the next term start when it has "
+                "resumed.",
+                name=self.name,
+                day=format_date(self.env, day),
+            )
+        return self._get_boundary_problem(day)
+
+    def _get_boundary_problem(self, day: date) -> str:
+        """Return that a day is not the first one of a billing period, if so."""
+        self.ensure_one()
+        boundary = self._get_next_boundary(day - timedelta(days=1))
+        if boundary == day:
+            return ""
+        return self.env._(
+            "%(day)s lies within a billing period of %(name)s: take the first day of a "
+            "period, for example %(boundary)s.",
+            day=format_date(self.env, day),
+            name=self.name,
+            boundary=format_date(self.env, boundary),
+        )
