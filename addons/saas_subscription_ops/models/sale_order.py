@@ -152,6 +152,7 @@ class SaleOrder(models.Model):
         "currency_id",
         "saas_start_date",
         "saas_term_months",
+        "saas_date_term_end",
         "saas_coupon_id",
         "saas_ramp_ids.from_month",
         "saas_ramp_ids.order_line_id",
