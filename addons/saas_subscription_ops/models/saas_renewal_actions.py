@@ -1,0 +1,174 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""What people do with a renewal on its screens, and how other screens lead to it."""
+
+from odoo import api, fields, models
+
+from ..exceptions import RenewalError
+
+
+class SaasRenewal(models.Model):
+    _inherit = "saas.renewal"
+
+    days_to_notice = fields.Integer(
+        string="Days to Notice",
+        compute="_compute_days_to_notice",
+        help="Days until the last day on which notice can be given; negative after it.",
+    )
+
+    @api.depends_context("tz")
+    @api.depends("date_notice")
+    def _compute_days_to_notice(self):
+        today = fields.Date.context_today(self)
+        for renewal in self:
+            notice = renewal.date_notice
+            renewal.days_to_notice = (notice - today).days if notice else 0
+
+    # ------------------------------------------------------------------
+    # Other documents
+    # ------------------------------------------------------------------
+    def action_view_subscription(self) -> dict:
+        """Open the subscription.
+
+        :return: window action
+        """
+        return self._open_form(self.subscription_id)
+
+    def action_view_lead(self) -> dict:
+        """Open the opportunity.
+
+        :return: window action
+        :raise RenewalError: there is none
+        """
+        self.ensure_one()
+        if not self.lead_id:
+            raise RenewalError(
+                self.env._(
+                    "%(name)s has no opportunity yet: press Open Opportunity.",
+                    name=self.display_name,
+                )
+            )
+        return self._open_form(self.lead_id)
+
+    def action_view_order(self) -> dict:
+        """Open the renewal quotation.
+
+        :return: window action
+        :raise RenewalError: there is none
+        """
+        self.ensure_one()
+        if not self.order_id:
+            raise RenewalError(
+                self.env._(
+                    "%(name)s has no quotation yet: press Make Quotation.",
+                    name=self.display_name,
+                )
+            )
+        return self._open_form(self.order_id)
+
+    def action_view_snapshots(self) -> dict:
+        """Open the forecasts that were kept.
+
+        :return: window action
+        """
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "saas_subscription_ops.saas_renewal_snapshot_action"
+        )
+        action["domain"] = [("renewal_id", "=", self.id)]
+        action["context"] = {}
+        action["views"] = [(False, "list"), (False, "graph"), (False, "form")]
+        action["view_mode"] = "list,graph,form"
+        return action
+
+    def action_make_quote(self) -> dict:
+        """Make the renewal quotation, or open the one that is there already.
+
+        :return: window action of the quotation
+        :raise RenewalError: decided already
+        :raise QuoteError: it can't be quoted, and why
+        """
+        self.ensure_one()
+        self._check_open()
+        return self.subscription_id.action_quote_renewal()
+
+    def action_open_lead(self) -> dict:
+        """Make the opportunity when there is none yet, and open it.
+
+        :return: window action of the opportunity
+        :raise RenewalError: decided already
+        """
+        self.ensure_one()
+        self.check_access("write")
+        if not self.lead_id:
+            self._check_open()
+            self.env["crm.lead"].check_access("create")
+            # sudo: the link to the opportunity follows from the contract
+            self.sudo()._create_lead()
+        return self.action_view_lead()
+
+    def action_mark_lost(self) -> dict:
+        """Ask for the reason in the dialog of the pipeline.
+
+        :return: window action of the native lost wizard
+        :raise RenewalError: decided already, or without an opportunity
+        """
+        self.ensure_one()
+        self.check_access("write")
+        self._check_open()
+        if not self.lead_id:
+            raise RenewalError(
+                self.env._(
+                    "%(name)s has no opportunity to mark as lost: press Open "
+                    "Opportunity first, or set the category to Lost with a reason.",
+                    name=self.display_name,
+                )
+            )
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "crm.crm_lead_lost_action"
+        )
+        action["context"] = {"default_lead_ids": self.lead_id.ids}
+        return action
+
+    def _check_open(self):
+        """Refuse a step on a renewal that is decided.
+
+        :raise RenewalError: decided already
+        """
+        decided = self.filtered(lambda renewal: renewal.outcome != "open")
+        if decided:
+            raise RenewalError(
+                self.env._(
+                    "%(names)s: decided already. Look at its subscription for the "
+                    "next term.",
+                    names=", ".join(decided.mapped("display_name")),
+                )
+            )
+
+    @api.model
+    def _open_form(self, record) -> dict:
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": record._name,
+            "res_id": record.id,
+            "view_mode": "form",
+        }
+
+    @api.model
+    def _get_list_action(self, domain: list) -> dict:
+        """Return the window action of some renewals, decided ones included.
+
+        :param list domain: which ones
+        """
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "saas_subscription_ops.saas_renewal_action"
+        )
+        action["domain"] = domain
+        action["context"] = {"create": False}
+        action["views"] = [
+            (False, "list"),
+            (False, "kanban"),
+            (False, "calendar"),
+            (False, "form"),
+        ]
+        action["view_mode"] = "list,kanban,calendar,form"
+        return action

@@ -1,0 +1,173 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""Forecasts that are kept: when the window opens and month by month."""
+
+import logging
+from datetime import date
+
+from odoo import api, fields, models
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
+
+from .saas_renewal import DECIDED
+
+_logger = logging.getLogger(__name__)
+BATCH_SIZE = 200
+
+
+class SaasRenewal(models.Model):
+    _inherit = "saas.renewal"
+
+    snapshot_ids = fields.One2many(
+        "saas.renewal.snapshot", "renewal_id", string="Snapshots", readonly=True
+    )
+    snapshot_count = fields.Integer(compute="_compute_snapshot_count")
+    is_forecast_kept = fields.Boolean(
+        compute="_compute_kept",
+        store=True,
+        help="There was a forecast when the window opened.",
+    )
+    amount_kept = fields.Monetary(
+        string="Forecast at Window",
+        compute="_compute_kept",
+        store=True,
+        help="What was forecast when the window opened.",
+    )
+    amount_deviation = fields.Monetary(
+        string="Deviation",
+        compute="_compute_amount_deviation",
+        store=True,
+        help="How far the forecast of the window's opening was from the pure renewal, "
+        "either way.",
+    )
+
+    @api.depends("snapshot_ids")
+    def _compute_snapshot_count(self):
+        for renewal in self:
+            renewal.snapshot_count = len(renewal.snapshot_ids)
+
+    @api.depends("snapshot_ids.kind", "snapshot_ids.amount_forecast")
+    def _compute_kept(self):
+        for renewal in self:
+            kept = renewal.snapshot_ids.filtered(lambda one: one.kind == "window")
+            renewal.is_forecast_kept = bool(kept)
+            renewal.amount_kept = kept.amount_forecast
+
+    @api.depends("is_forecast_kept", "amount_kept", "amount_pure", "outcome")
+    def _compute_amount_deviation(self):
+        for renewal in self:
+            is_known = renewal.is_forecast_kept and renewal.outcome in DECIDED
+            deviation = abs(renewal.amount_kept - renewal.amount_pure)
+            renewal.amount_deviation = deviation if is_known else 0.0
+
+    # ------------------------------------------------------------------
+    # Called by the daily job
+    # ------------------------------------------------------------------
+    def _on_opened(self, day: date):
+        """Forecast renewals whose window opens, and keep what was forecast."""
+        result = super()._on_opened(day)
+        renewals = self.filtered(lambda renewal: renewal.outcome == "open")
+        for renewal in renewals:
+            if not renewal.amount_target:
+                # Until somebody aims higher, everything is to be renewed.
+                renewal.with_context(
+                    tracking_disable=True
+                ).amount_target = renewal.amount_available
+        renewals._take_snapshots("window", day)
+        return result
+
+    def _forecast_day(self, day: date, commit):
+        """Forecast open renewals anew, in batches.
+
+        :param date day: day of the job
+        :param bool commit: report progress to the scheduler and commit per batch
+        :return: False when the scheduler's time is over
+        """
+        todo = self.search(
+            [
+                ("outcome", "=", "open"),
+                ("date_window", "<=", day),
+                "|",
+                ("date_forecast", "=", False),
+                ("date_forecast", "<", day),
+            ],
+            order="term_end, id",
+        )
+        cron = self.env["ir.cron"]
+        if commit:
+            cron._commit_progress(remaining=len(todo))
+        for start in range(0, len(todo), BATCH_SIZE):
+            batch = todo[start : start + BATCH_SIZE]
+            batch.try_lock_for_update()._forecast_batch(day)
+            if commit and not cron._commit_progress(len(batch)):
+                return False
+        return super()._forecast_day(day, commit)
+
+    def _forecast_batch(self, day: date):
+        """Forecast a batch; when it fails, each on its own.
+
+        :param date day: day of the job
+        """
+        try:
+            with self.env.cr.savepoint():
+                self._process_daily(day)
+        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+            raise
+        except Exception:  # noqa: BLE001 - the failing one becomes an exception record
+            _logger.info("%s renewals: one by one", len(self), exc_info=True)
+            for renewal in self:
+                renewal._attempt_renewal(lambda one: one._process_daily(day))
+
+    def _process_daily(self, day: date):
+        """Forecast open renewals anew; the first run of a month keeps it.
+
+        :param date day: nothing reads the clock below this point
+        """
+        renewals = self.filtered(lambda renewal: renewal.outcome == "open")
+        renewals._refresh_forecast(day)
+        renewals._take_snapshots("month", day)
+
+    def _take_snapshots(self, kind: str, day: date):
+        """Keep the forecast, unless it was kept already.
+
+        A window opens once; a month is kept once, by its window when that opened in it.
+
+        :param str kind: ``window`` or ``month``
+        :param date day: day of the forecast
+        :return: the new ``saas.renewal.snapshot``
+        """
+        # sudo: nobody has the right to write snapshots; this is the code that does
+        Snapshot = self.env["saas.renewal.snapshot"].sudo()
+        domain = [("renewal_id", "in", self.ids)]
+        if kind == "window":
+            domain.append(("kind", "=", "window"))
+        else:
+            first = day.replace(day=1)
+            domain += [
+                ("date", ">=", first),
+                ("date", "<", fields.Date.add(first, months=1)),
+            ]
+        missing = self.sudo() - Snapshot.search(domain).renewal_id
+        return Snapshot.create(
+            [renewal._prepare_snapshot_vals(kind, day) for renewal in missing]
+        )
+
+    def _prepare_snapshot_vals(self, kind: str, day: date) -> dict:
+        """Prepare the copy of the forecast.
+
+        :return: values of ``saas.renewal.snapshot``
+        """
+        self.ensure_one()
+        return {
+            "renewal_id": self.id,
+            "kind": kind,
+            "date": day,
+            "category": self.category,
+            "is_manual_category": self.is_manual_category,
+            "likelihood": self.likelihood,
+            "likelihood_reasons": self.likelihood_reasons,
+            "amount_available": self.amount_available,
+            "amount_forecast": self.amount_forecast,
+            "amount_target": self.amount_target,
+            "user_id": self.user_id.id,
+            "company_id": self.company_id.id,
+            "currency_id": self.currency_id.id,
+        }
