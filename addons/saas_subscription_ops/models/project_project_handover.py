@@ -1,0 +1,46 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from odoo import api, fields, models
+
+from .saas_handover import STATES
+
+
+class ProjectProject(models.Model):
+    """What sales promised, at the project that delivers it."""
+
+    _inherit = "project.project"
+
+    saas_handover_ids = fields.One2many("saas.handover", "project_id")
+    saas_handover_state = fields.Selection(
+        STATES, string="Handover", compute="_compute_saas_handover"
+    )
+    saas_promised_on = fields.Date(
+        string="Promised Go-Live",
+        compute="_compute_saas_handover",
+        help="The go-live sales told the customer, from the handover.",
+    )
+
+    @api.depends("saas_handover_ids.state", "saas_handover_ids.date_go_live")
+    def _compute_saas_handover(self):
+        for project in self:
+            # sudo: who sees the project may know whether it was handed over
+            handover = project.sudo().saas_handover_ids[:1]
+            project.saas_handover_state = handover.state
+            project.saas_promised_on = handover.date_go_live
+
+    def action_open_saas_handover(self) -> dict:
+        """Open what sales handed over.
+
+        :return: window action
+        """
+        self.ensure_one()
+        handovers = self.saas_handover_ids
+        if len(handovers) == 1:
+            return handovers._get_form_action()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Handovers"),
+            "res_model": "saas.handover",
+            "view_mode": "list,form",
+            "domain": [("project_id", "=", self.id)],
+            "context": {"create": False},
+        }

@@ -1,0 +1,78 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from odoo import fields, models
+
+
+class SaleOrder(models.Model):
+    """Quotations of change requests tell them what became of them."""
+
+    _inherit = "sale.order"
+
+    saas_change_request_ids = fields.One2many(
+        "saas.change.request", "order_id", string="Change Requests"
+    )
+
+    def saas_accept_change_requests(self) -> bool:
+        """Add the hours and tasks of confirmed change requests to their projects.
+
+        Safe to repeat: each is added once.
+
+        :return: True
+        """
+        return self._saas_run_step(
+            lambda order: order._saas_do_accept_changes(),
+            "order.change_failed",
+            "customer_success",
+            "saas_retry_accept_change_requests",
+        )
+
+    def saas_retry_accept_change_requests(self):
+        """Repeat the step from the exception queue.
+
+        :raise UserError: still failing
+        """
+        self._saas_repeat_step(lambda order: order._saas_do_accept_changes())
+
+    def _saas_do_accept_changes(self):
+        for request in self.saas_change_request_ids:
+            request._accept(self)
+
+    def saas_decline_change_requests(self) -> bool:
+        """Tell the change requests of cancelled orders, once.
+
+        :return: True
+        """
+        self.check_access("write")
+        # sudo: who cancels the order need not see what delivery plans
+        for order in self.sudo().filtered(lambda order: order.state == "cancel"):
+            for request in order.saas_change_request_ids:
+                request._withdraw(order)
+        return True
+
+    def unlink(self):
+        # sudo: a deleted quotation leaves the estimate behind
+        requests = self.sudo().saas_change_request_ids.filtered(
+            lambda request: request.state == "quoted"
+        )
+        for request in requests:
+            request._set_state({"quoted"}, "estimated", {"order_id": False})
+        return super().unlink()
+
+    def _saas_needs_handover(self) -> bool:
+        # A change is described on its request, delivery knows it already.
+        if self.sudo().saas_change_request_ids:
+            return False
+        return super()._saas_needs_handover()
+
+    def action_view_saas_change_requests(self) -> dict:
+        """Open the change request of the quotation.
+
+        :return: window action
+        """
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Change Request"),
+            "res_model": "saas.change.request",
+            "res_id": self.saas_change_request_ids[:1].id,
+            "view_mode": "form",
+        }
