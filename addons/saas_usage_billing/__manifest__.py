@@ -13,6 +13,7 @@
         "security/saas_usage_billing_rules.xml",
         "data/decimal_precision_data.xml",
         "data/saas_kpi_data.xml",
+        "data/saas_renewal_signal_data.xml",
         "views/saas_usage_event_views.xml",
         "views/saas_usage_batch_views.xml",
         "views/saas_usage_quarantine_views.xml",

@@ -15,6 +15,7 @@ from . import (
     rating,
     tiers,
     time_weighted,
+    trend,
 )
 from . import models as price_models
 
@@ -28,4 +29,5 @@ __all__ = [
     "rating",
     "tiers",
     "time_weighted",
+    "trend",
 ]

@@ -10,4 +10,5 @@ from . import saas_usage_control
 from . import product_template
 from . import sale_order
 from . import saas_subscription
+from . import saas_subscription_signal
 from . import saas_charge
