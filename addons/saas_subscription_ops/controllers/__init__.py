@@ -2,3 +2,4 @@
 from . import billing_run
 from . import portal
 from . import portal_amendment
+from . import portal_onboarding

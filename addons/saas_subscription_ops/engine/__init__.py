@@ -19,6 +19,7 @@ from . import (
     service,
     timeline,
     variance,
+    waiting,
 )
 
 __all__ = [
@@ -35,4 +36,5 @@ __all__ = [
     "service",
     "timeline",
     "variance",
+    "waiting",
 ]

@@ -1,0 +1,310 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+import logging
+from datetime import date
+
+import pytz
+
+from odoo import api, fields, models
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
+
+from ..exceptions import OnboardingDocumentError
+from .saas_onboarding_document import OPEN_STATES
+from .saas_onboarding_document_mail import MAX_REMINDERS
+
+_logger = logging.getLogger(__name__)
+
+
+class ProjectProject(models.Model):
+    """The documents an onboarding needs, from the template to the last reminder."""
+
+    _inherit = "project.project"
+
+    saas_document_ids = fields.One2many(
+        "saas.onboarding.document",
+        "project_id",
+        string="Documents Needed",
+        groups="base.group_user",
+    )
+    saas_document_count = fields.Integer(
+        compute="_compute_saas_document_count",
+        string="Needed Documents",
+        groups="base.group_user",
+    )
+    saas_open_document_count = fields.Integer(
+        compute="_compute_saas_document_count",
+        string="Open Documents",
+        groups="base.group_user",
+    )
+
+    @api.depends("saas_document_ids.state")
+    def _compute_saas_document_count(self):
+        # sudo: a number, also for those who may not read the documents
+        rows = (
+            self.env["saas.onboarding.document"]
+            .sudo()
+            ._read_group(
+                [("project_id", "in", self.ids)], ["project_id", "state"], ["__count"]
+            )
+        )
+        total, still_open = {}, {}
+        for project, state, count in rows:
+            total[project.id] = total.get(project.id, 0) + count
+            if state in OPEN_STATES:
+                still_open[project.id] = still_open.get(project.id, 0) + count
+        for project in self:
+            project.saas_document_count = total.get(project._origin.id, 0)
+            project.saas_open_document_count = still_open.get(project._origin.id, 0)
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_saas_versions(self):
+        # sudo: also those the user may not read are kept
+        kept = (
+            self.env["saas.onboarding.document.version"]
+            .sudo()
+            .search([("project_id", "in", self.ids)], limit=1)
+        )
+        if kept:
+            raise OnboardingDocumentError(
+                self.env._(
+                    "%(project)s has documents of the customer, which are kept for "
+                    "ever. Archive the project instead.",
+                    project=kept.project_id.name,
+                )
+            )
+
+    # ------------------------------------------------------------------
+    # Copies
+    # ------------------------------------------------------------------
+    def copy(self, default=None):
+        origins, mapping = self, self.env.context.get("milestone_mapping")
+        if mapping is None:
+            mapping = {}
+            origins = self.with_context(milestone_mapping=mapping)
+        projects = super(ProjectProject, origins).copy(default)
+        # The mapping means "being copied" to whoever finds it in the context.
+        projects = projects.with_context(
+            {
+                key: value
+                for key, value in projects.env.context.items()
+                if key != "milestone_mapping" or key in self.env.context
+            }
+        )
+        for origin, project in zip(self, projects, strict=True):
+            origin._saas_copy_documents_to(project, mapping)
+        return projects
+
+    def _saas_copy_template_items(self, template):
+        milestones, tasks = super()._saas_copy_template_items(template)
+        mapping = {}
+        if milestones:
+            origins = template.milestone_ids
+            mapping = dict(zip(origins.ids, milestones.ids, strict=True))
+        template._saas_copy_documents_to(self, mapping)
+        return milestones, tasks
+
+    def _saas_adopt(self, package, tasks, milestones):
+        super()._saas_adopt(package, tasks, milestones)
+        # sudo: packages are added by whoever sells them
+        documents = self.sudo().saas_document_ids.filtered(
+            lambda one: (
+                not one.package_id and one.origin_id.project_id == package.template_id
+            )
+        )
+        documents.package_id = package
+
+    def _saas_copy_documents_to(self, project, milestone_mapping: dict, package=None):
+        """Copy the documents of this project or template to another, as drafts.
+
+        Safe to repeat: what was copied for the package, or not yet given to one, is not
+        copied again. A second package of the same template brings its own.
+
+        :param project: ``project.project`` that gets them
+        :param dict milestone_mapping: ids of own milestones to ids of their copies
+        :param package: ``saas.onboarding.package`` the copies belong to, if known
+        :return: the new ``saas.onboarding.document``
+        """
+        self.ensure_one()
+        # sudo: whoever signs or merges need not read the documents of a template
+        project = project.sudo()
+        present = project.saas_document_ids.filtered(
+            lambda one: not one.package_id or one.package_id == package
+        ).origin_id
+        new = project.saas_document_ids.browse()
+        for document in self.sudo().saas_document_ids - present:
+            new |= document.copy(
+                {
+                    "project_id": project.id,
+                    "milestone_id": milestone_mapping.get(document.milestone_id.id),
+                    "origin_id": document.id,
+                    "package_id": package.id if package else False,
+                }
+            )
+        return new
+
+    # ------------------------------------------------------------------
+    # Plan
+    # ------------------------------------------------------------------
+    def _saas_plan_package(self, package):
+        super()._saas_plan_package(package)
+        # sudo: see _saas_adopt
+        documents = self.sudo().saas_document_ids.filtered(
+            lambda one: one.package_id == package and one.saas_day_offset > 0
+        )
+        if not documents:
+            return
+        count = max(documents.mapped("saas_day_offset"))
+        days = self._saas_get_dated_ends(self.company_id, package.date_start, count)
+        for document in documents:
+            document.due_date = days[document.saas_day_offset][0]
+
+    def _saas_move_plan(self, before: date, kickoff: date):
+        # sudo: the plan moves as a whole
+        documents = self.sudo().saas_document_ids.filtered(
+            lambda one: one.is_open and one.due_date
+        )
+        calendar = self._saas_get_plan_calendar(
+            before, kickoff, *documents.mapped("due_date")
+        )
+        places = {
+            one: calendar.position(one.package_id.date_start or before, one.due_date)
+            for one in documents
+        }
+        super()._saas_move_plan(before, kickoff)
+        for one, place in places.items():
+            one.due_date = calendar.after(one.package_id.date_start or kickoff, place)
+
+    # ------------------------------------------------------------------
+    # Once a day
+    # ------------------------------------------------------------------
+    def _saas_on_daily_check(self, day: date):
+        super()._saas_on_daily_check(day)
+        start = self._saas_get_day_start(self.company_id, day)
+        self._saas_sync_waiting(start.astimezone(pytz.utc).replace(tzinfo=None))
+        self._saas_remind_of_documents(day)
+
+    def _saas_get_alert_facts(self, day: date) -> list[dict]:
+        facts = super()._saas_get_alert_facts(day)
+        # sudo: an alert names what it is about also to those who read alerts only
+        silent = self.sudo().saas_document_ids._filter_silent(day)
+        if silent:
+            message = self.env._(
+                "The customer was reminded %(count)s times and did not answer: "
+                "%(documents)s.",
+                count=MAX_REMINDERS,
+                documents=", ".join(silent.mapped("name")),
+            )
+            facts.append({"code": "customer_silent", "message": message})
+        return facts
+
+    # ------------------------------------------------------------------
+    # Requests and reminders
+    # ------------------------------------------------------------------
+    def action_saas_request_documents(self) -> bool:
+        """Ask the customer for every document not requested yet, with one mail.
+
+        :return: True
+        :raise OnboardingDocumentError: nothing to request, or nobody to write to
+        """
+        for project in self:
+            drafts = project.saas_document_ids.filtered(lambda d: d.state == "draft")
+            if not drafts:
+                raise OnboardingDocumentError(
+                    self.env._(
+                        "%(project)s has no document left to request.",
+                        project=project.name,
+                    )
+                )
+            drafts.action_request()
+        return True
+
+    def action_view_saas_documents(self) -> dict:
+        """Open the documents of the project.
+
+        :return: window action
+        """
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "saas_subscription_ops.saas_onboarding_document_action"
+        )
+        action["domain"] = [("project_id", "=", self.id)]
+        action["context"] = {"default_project_id": self.id}
+        return action
+
+    def _saas_get_customer_contact(self):
+        """Return whom to write to about documents: a ``res.partner`` with an address.
+
+        The customer of the project, else the account; may be empty.
+        """
+        self.ensure_one()
+        # sudo: the address is used, not shown
+        partner = self.sudo().partner_id
+        candidates = partner | partner.commercial_partner_id
+        return candidates.filtered("email")[:1]
+
+    def _saas_check_customer_reachable(self):
+        """Refuse to request what nobody would hear of.
+
+        :raise OnboardingDocumentError: no onboarding, or no e-mail address
+        """
+        self.ensure_one()
+        if not self.sudo().saas_order_id:  # sudo: whether there is one is no secret
+            raise OnboardingDocumentError(
+                self.env._(
+                    "%(project)s is not the onboarding of an order, so the customer "
+                    "has no page to upload to.",
+                    project=self.name,
+                )
+            )
+        if not self._saas_get_customer_contact():
+            raise OnboardingDocumentError(
+                self.env._(
+                    "%(customer)s has no e-mail address. Enter one on the contact, "
+                    "then request the documents.",
+                    customer=self.sudo().partner_id.display_name or self.name,
+                )
+            )
+
+    def _saas_get_mail_documents(self):
+        """Return the documents a mail is about, for its template."""
+        self.ensure_one()
+        ids = self.env.context.get("saas_document_ids")
+        documents = self.saas_document_ids
+        if ids is None:
+            return documents.filtered(lambda one: one.state in ("requested", "refused"))
+        return documents.filtered(lambda one: one.id in ids)
+
+    def _saas_remind_of_documents(self, day: date):
+        """Remind customers of what they owe; a failing project stops no other.
+
+        :param date day: day of the check; a second call on that day does nothing
+        """
+        for project in self:
+            try:
+                with self.env.cr.savepoint():
+                    project._saas_do_remind(day)
+            except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+                raise
+            except Exception as error:  # noqa: BLE001 - becomes an exception record
+                _logger.info("%s: %s", project.name, error, exc_info=True)
+                project._saas_raise(
+                    "onboarding.reminder_failed",
+                    str(error) or repr(error),
+                    queue="customer_success",
+                    retry_method="saas_retry_reminders",
+                )
+
+    def _saas_do_remind(self, day: date):
+        self.ensure_one()
+        due = self.saas_document_ids._filter_to_remind(day)
+        if not due or not self._saas_is_running_onboarding():
+            return
+        self._saas_check_customer_reachable()
+        due._remind(day)
+
+    def saas_retry_reminders(self):
+        """Repeat the reminders from the exception queue.
+
+        :raise UserError: still failing
+        """
+        for project in self._saas_as_delivery():
+            project._saas_do_remind(project._saas_get_local_day(fields.Datetime.now()))
