@@ -68,6 +68,8 @@
         "views/saas_billing_run_line_views.xml",
         "views/saas_billing_run_charge_views.xml",
         "views/saas_billing_schedule_views.xml",
+        "views/saas_renewal_step_views.xml",
+        "wizards/saas_renewal_coterm_wizard_views.xml",
         "views/saas_renewal_views.xml",
         "views/saas_renewal_snapshot_views.xml",
         "views/saas_renewal_signal_views.xml",

@@ -126,3 +126,42 @@ class SaasSubscription(models.Model):
                 start=format_date(self.env, start),
             )
         return self._get_early_problem(start)
+
+    # ------------------------------------------------------------------
+    # Several that are to end together
+    # ------------------------------------------------------------------
+    def _find_coterm_quote(self, day: date):
+        """Return the open quotation that ends on a common day already.
+
+        :param date day: first day after the new term
+        """
+        return self._get_open_renewal_quotes().filtered(
+            lambda quote: quote.saas_date_term_end == day
+        )[:1]
+
+    def _open_coterm_renewals(self):
+        """Open the renewals of all of them, with one opportunity.
+
+        :return: ``saas.renewal``
+        """
+        today = fields.Date.context_today(self)
+        # sudo: renewals and their opportunity follow from what the caller may quote
+        subscriptions = self.sudo()
+        subscriptions._saas_lock()
+        renewals = self.env["saas.renewal"].sudo()
+        for subscription in subscriptions:
+            before = subscription.renewal_ids
+            subscription._sync_renewals(open_until=subscription.term_end)
+            (subscription.renewal_ids - before)._on_opened(today)
+            renewals |= subscription.renewal_ids.filtered(
+                lambda r, end=subscription.term_end: r.term_end == end
+            )
+        lead = renewals.lead_id.filtered("active").sorted("id")[:1]
+        if not lead:
+            lead = renewals.sorted("term_end")[:1]._create_lead()
+        others = renewals.lead_id - lead
+        renewals.lead_id = lead
+        # What they had of their own is merged into the common one.
+        others.filtered(lambda other: not other.saas_renewal_ids).action_archive()
+        lead._saas_follow_renewals()
+        return renewals.sudo(False)

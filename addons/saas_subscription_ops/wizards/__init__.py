@@ -10,3 +10,5 @@ from . import saas_onboarding_wait_wizard
 from . import saas_subscription_import_wizard
 from . import saas_onboarding_reschedule_wizard
 from . import sale_advance_payment_inv
+from . import saas_renewal_coterm_wizard
+from . import saas_renewal_coterm_line

@@ -1,0 +1,212 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from datetime import timedelta
+
+from odoo import Command, api, fields, models
+from odoo.tools.misc import format_date
+
+from ..exceptions import RenewalError
+
+LIVE_STATES = ("trial", "active")
+
+
+class SaasRenewalCotermWizard(models.TransientModel):
+    """Let the next terms of several subscriptions of an account end on one day."""
+
+    _name = "saas.renewal.coterm.wizard"
+    _description = "Co-Terming"
+
+    partner_id = fields.Many2one(
+        "res.partner", string="Account", compute="_compute_partner_id"
+    )
+    company_id = fields.Many2one(
+        "res.company", required=True, default=lambda self: self.env.company
+    )
+    subscription_ids = fields.Many2many("saas.subscription", required=True)
+    date_end = fields.Date(
+        string="Common End",
+        compute="_compute_date_end",
+        store=True,
+        readonly=False,
+        required=True,
+        help="First day after the new terms of all of them.",
+    )
+    uplift = fields.Float(string="Uplift (%)")
+    line_ids = fields.One2many(
+        "saas.renewal.coterm.line", "wizard_id", compute="_compute_line_ids", store=True
+    )
+    has_problem = fields.Boolean(compute="_compute_has_problem")
+
+    @api.model
+    def default_get(self, fields_list):
+        vals = super().default_get(fields_list)
+        if self.env.context.get("active_model") == "saas.subscription":
+            records = self.env["saas.subscription"].browse(
+                self.env.context.get("active_ids", [])
+            )
+            vals["subscription_ids"] = [Command.set(records.ids)]
+            if records:
+                vals["company_id"] = records[0].company_id.id
+        return vals
+
+    # ------------------------------------------------------------------
+    # Computes
+    # ------------------------------------------------------------------
+    @api.depends("subscription_ids")
+    def _compute_partner_id(self):
+        for wizard in self:
+            wizard.partner_id = wizard.subscription_ids[:1].commercial_partner_id
+
+    @api.depends("subscription_ids")
+    def _compute_date_end(self):
+        for wizard in self:
+            wizard.date_end = wizard._propose_end() or wizard.date_end
+
+    def _propose_end(self):
+        """Return the day on which the last of the next terms would end."""
+        ends = [
+            fields.Date.add(
+                subscription.term_end, months=subscription.plan_id.term_months or 12
+            )
+            for subscription in self.subscription_ids
+            if subscription.term_end
+        ]
+        return max(ends, default=False)
+
+    @api.depends("subscription_ids", "date_end")
+    def _compute_line_ids(self):
+        for wizard in self:
+            wizard.line_ids = [Command.clear()] + [
+                Command.create(
+                    {
+                        "subscription_id": subscription._origin.id or subscription.id,
+                        "problem": wizard._get_problem(subscription) or False,
+                    }
+                )
+                for subscription in wizard.subscription_ids
+            ]
+
+    @api.depends("line_ids.problem")
+    def _compute_has_problem(self):
+        for wizard in self:
+            wizard.has_problem = any(wizard.line_ids.mapped("problem"))
+
+    # ------------------------------------------------------------------
+    # Checks
+    # ------------------------------------------------------------------
+    def _get_problem(self, subscription) -> str:
+        """Return why a subscription can't end together with the others.
+
+        :param subscription: ``saas.subscription``
+        :return: one sentence with the cure, or an empty text
+        """
+        first = self.subscription_ids[:1]
+        name = subscription.name
+        if subscription.commercial_partner_id != first.commercial_partner_id:
+            return self.env._(
+                "%(name)s belongs to %(account)s: choose subscriptions of one account.",
+                name=name,
+                account=subscription.commercial_partner_id.display_name,
+            )
+        if subscription.company_id != first.company_id:
+            return self.env._(
+                "%(name)s belongs to %(company)s: choose subscriptions of one company.",
+                name=name,
+                company=subscription.company_id.name,
+            )
+        if subscription.currency_id != first.currency_id:
+            return self.env._(
+                "%(name)s is charged in %(currency)s: choose subscriptions in one "
+                "currency.",
+                name=name,
+                currency=subscription.currency_id.name,
+            )
+        return self._get_state_problem(subscription) or self._get_day_problem(
+            subscription
+        )
+
+    def _get_state_problem(self, subscription) -> str:
+        name = subscription.name
+        if subscription.state == "paused":
+            return subscription._get_paused_refusal()
+        if subscription.state not in LIVE_STATES:
+            states = dict(
+                subscription._fields["state"]._description_selection(self.env)
+            )
+            return self.env._(
+                "%(name)s is %(state)s, only running subscriptions are renewed.",
+                name=name,
+                state=states[subscription.state],
+            )
+        if not subscription.term_end:
+            return self.env._(
+                "%(name)s is open ended: it has no term to end.", name=name
+            )
+        if subscription.has_scheduled_cancel:
+            return self.env._(
+                "%(name)s is cancelled: undo the cancellation first.", name=name
+            )
+        return ""
+
+    def _get_day_problem(self, subscription) -> str:
+        """Return why the common end does not fit the calendar of a subscription."""
+        day, end = self.date_end, subscription.term_end
+        if not day:
+            return ""
+        if day <= end:
+            return self.env._(
+                "The present term of %(name)s ends on %(end)s: choose a later day.",
+                name=subscription.name,
+                end=format_date(self.env, end),
+            )
+        plan = subscription.plan_id
+        if plan.alignment == "anniversary" and plan.proration_policy != "none":
+            # The last period is charged by its days.
+            return ""
+        boundary = subscription._get_next_boundary(day - timedelta(days=1))
+        if boundary == day:
+            return ""
+        return self.env._(
+            "%(name)s is billed in whole periods of its calendar, the next one "
+            "begins on %(boundary)s: choose that day, or leave it out.",
+            name=subscription.name,
+            boundary=format_date(self.env, boundary),
+        )
+
+    # ------------------------------------------------------------------
+    # Action
+    # ------------------------------------------------------------------
+    def action_quote(self) -> dict:
+        """Make one opportunity for all of them and one quotation each.
+
+        :return: window action of the quotations
+        :raise RenewalError: one of them does not fit, or there is only one
+        """
+        self.ensure_one()
+        subscriptions = self.subscription_ids
+        problems = [
+            problem for problem in map(self._get_problem, subscriptions) if problem
+        ]
+        if len(subscriptions) < 2:
+            problems.append(self.env._("Choose at least two subscriptions."))
+        if problems:
+            raise RenewalError("\n".join(problems))
+        subscriptions.check_access("read")
+        self.env["sale.order"].check_access("create")
+        renewals = subscriptions._open_coterm_renewals()
+        orders = self.env["sale.order"]
+        for subscription in subscriptions:
+            orders |= subscription._find_coterm_quote(
+                self.date_end
+            ) or subscription._create_renewal_quote(
+                uplift=self.uplift or None,
+                date_term_end=self.date_end,
+                owner=renewals[:1].user_id,
+            )
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Quotations with a Common End"),
+            "res_model": "sale.order",
+            "view_mode": "list,form",
+            "domain": [("id", "in", orders.ids)],
+            "context": {"create": False},
+        }
