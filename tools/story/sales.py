@@ -5,7 +5,7 @@ import base64
 import struct
 import zlib
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 from .odoo_client import Odoo, ServerError, wait_for
@@ -23,8 +23,10 @@ PRODUCTS = (
 WORKFLOW = (
     "saas_create_subscription",
     "saas_create_onboarding",
+    "saas_link_handover",
     "saas_store_signed_pdf",
     "saas_notify_handover",
+    "saas_accept_change_requests",
 )
 
 
@@ -32,6 +34,8 @@ WORKFLOW = (
 EVENTS = ("subscription.created", "subscription.activated", "onboarding.started")
 #: Dated tasks and milestones of the demo company's onboarding template.
 TASKS, MILESTONES = 7, 2
+#: Calendar days from the start to the go-live that sales promises.
+HANDOVER_DAYS = 45
 
 
 @dataclass(frozen=True)
@@ -120,8 +124,31 @@ def quote(world: World, customer: Customer) -> int:
             ],
         },
     )
+    promise(world, customer, lead_id)
     sales.call("sale.order", "action_quotation_sent", [order_id])
     return order_id
+
+
+def promise(world: World, customer: Customer, lead_id: int) -> int:
+    """Write down what the customer was promised; return the handover's id."""
+    sales = world.as_("sales")
+    known = sales.search("saas.handover", [("lead_id", "=", lead_id)], limit=1)
+    if known:
+        return known[0]
+    go_live = max(world.month, date.today()) + timedelta(days=HANDOVER_DAYS)
+    return sales.create(
+        "saas.handover",
+        {
+            "lead_id": lead_id,
+            "scope": "Platform for one site, two integrations, one training day.",
+            "goals": "The first monthly report comes from the platform.",
+            "date_go_live": go_live.isoformat(),
+            "special_terms": "none",
+            "contact_ids": [
+                (0, 0, {"partner_id": customer.signatory_id, "role": "lead"})
+            ],
+        },
+    )
 
 
 def portal_path(world: World, order_id: int) -> str:
