@@ -51,8 +51,8 @@ class ProjectMilestone(models.Model):
     saas_company_currency_id = fields.Many2one(
         related="project_id.company_id.currency_id", string="Company Currency"
     )
-    saas_order_id = fields.Many2one(
-        related="sale_line_id.order_id", string="Billed Order", groups=AMOUNT_GROUPS
+    saas_order_name = fields.Char(
+        related="sale_line_id.order_id.name", string="Order", groups=AMOUNT_GROUPS
     )
 
     @api.depends(
@@ -149,11 +149,3 @@ class ProjectMilestone(models.Model):
         orders = waiting.sale_line_id.order_id
         moves = orders._create_invoices() if orders else drafts
         return orders.action_view_invoice(moves)
-
-    def action_saas_view_order(self) -> dict:
-        """Open the order that is billed.
-
-        :return: window action
-        """
-        self.ensure_one()
-        return self.action_view_sale_order()

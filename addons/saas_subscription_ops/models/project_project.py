@@ -120,6 +120,16 @@ class ProjectProject(models.Model):
     )
 
     # Work
+    saas_milestone_percent = fields.Integer(
+        string="Milestones Reached (%)",
+        compute="_compute_saas_milestone_percent",
+        groups=INTERNAL,
+    )
+    saas_milestone_progress = fields.Char(
+        string="Milestones Done",
+        compute="_compute_saas_milestone_percent",
+        groups=INTERNAL,
+    )
     saas_hours_budget = fields.Float(
         string="Hours Budget",
         compute="_compute_saas_hours_budget",
@@ -214,6 +224,14 @@ class ProjectProject(models.Model):
         # sudo: columns of a board are not secret
         return phases.sudo().search([])
 
+    @api.depends("milestone_ids.is_reached")
+    def _compute_saas_milestone_percent(self):
+        for project in self:
+            reached = len(project.milestone_ids.filtered("is_reached"))
+            total = len(project.milestone_ids)
+            project.saas_milestone_percent = total and 100 * reached // total
+            project.saas_milestone_progress = f"{reached} / {total}"
+
     @api.depends("saas_package_ids.hours_budget")
     def _compute_saas_hours_budget(self):
         for project in self:
@@ -267,6 +285,38 @@ class ProjectProject(models.Model):
                 milestones = project._saas_get_go_live_milestones()
                 milestones.filtered(lambda item: not item.is_reached).deadline = day
         return result
+
+    # ------------------------------------------------------------------
+    # Actions
+    # ------------------------------------------------------------------
+    def action_view_saas_milestones(self) -> dict:
+        """Open the milestones of the project.
+
+        :return: window action
+        """
+        self.ensure_one()
+        return self._saas_open("project.project_milestone_action")
+
+    def action_view_saas_packages(self) -> dict:
+        """Open the packages of the project.
+
+        :return: window action
+        """
+        return self._saas_open("saas_subscription_ops.saas_onboarding_package_action")
+
+    def action_view_saas_alerts(self) -> dict:
+        """Open the alerts of the project, the open ones first.
+
+        :return: window action
+        """
+        return self._saas_open("saas_subscription_ops.saas_onboarding_alert_action")
+
+    def _saas_open(self, xml_id: str) -> dict:
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(xml_id)
+        action["domain"] = [("project_id", "=", self.id)]
+        action["context"] = {"default_project_id": self.id}
+        return action
 
     # ------------------------------------------------------------------
     # Tools
