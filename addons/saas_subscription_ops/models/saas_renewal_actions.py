@@ -80,32 +80,6 @@ class SaasRenewal(models.Model):
         action["view_mode"] = "list,graph,form"
         return action
 
-    def action_make_quote(self) -> dict:
-        """Make the renewal quotation, or open the one that is there already.
-
-        :return: window action of the quotation
-        :raise RenewalError: decided already
-        :raise QuoteError: it can't be quoted, and why
-        """
-        self.ensure_one()
-        self._check_open()
-        return self.subscription_id.action_quote_renewal()
-
-    def action_open_lead(self) -> dict:
-        """Make the opportunity when there is none yet, and open it.
-
-        :return: window action of the opportunity
-        :raise RenewalError: decided already
-        """
-        self.ensure_one()
-        self.check_access("write")
-        if not self.lead_id:
-            self._check_open()
-            self.env["crm.lead"].check_access("create")
-            # sudo: the link to the opportunity follows from the contract
-            self.sudo()._create_lead()
-        return self.action_view_lead()
-
     def action_mark_lost(self) -> dict:
         """Ask for the reason in the dialog of the pipeline.
 

@@ -10,7 +10,6 @@ from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from .saas_renewal import DECIDED
 
 _logger = logging.getLogger(__name__)
-BATCH_SIZE = 200
 
 
 class SaasRenewal(models.Model):
@@ -61,10 +60,13 @@ class SaasRenewal(models.Model):
     # ------------------------------------------------------------------
     # Called by the daily job
     # ------------------------------------------------------------------
-    def _on_opened(self, day: date):
-        """Forecast renewals whose window opens, and keep what was forecast."""
-        result = super()._on_opened(day)
+    def _on_window_opened(self, day: date):
+        """Forecast renewals whose window opens, and keep what was forecast.
+
+        :param date day: nothing reads the clock below this point
+        """
         renewals = self.filtered(lambda renewal: renewal.outcome == "open")
+        renewals._refresh_forecast(day)
         for renewal in renewals:
             if not renewal.amount_target:
                 # Until somebody aims higher, everything is to be renewed.
@@ -72,58 +74,34 @@ class SaasRenewal(models.Model):
                     tracking_disable=True
                 ).amount_target = renewal.amount_available
         renewals._take_snapshots("window", day)
-        return result
-
-    def _forecast_day(self, day: date, commit):
-        """Forecast open renewals anew, in batches.
-
-        :param date day: day of the job
-        :param bool commit: report progress to the scheduler and commit per batch
-        :return: False when the scheduler's time is over
-        """
-        todo = self.search(
-            [
-                ("outcome", "=", "open"),
-                ("date_window", "<=", day),
-                "|",
-                ("date_forecast", "=", False),
-                ("date_forecast", "<", day),
-            ],
-            order="term_end, id",
-        )
-        cron = self.env["ir.cron"]
-        if commit:
-            cron._commit_progress(remaining=len(todo))
-        for start in range(0, len(todo), BATCH_SIZE):
-            batch = todo[start : start + BATCH_SIZE]
-            batch.try_lock_for_update()._forecast_batch(day)
-            if commit and not cron._commit_progress(len(batch)):
-                return False
-        return super()._forecast_day(day, commit)
-
-    def _forecast_batch(self, day: date):
-        """Forecast a batch; when it fails, each on its own.
-
-        :param date day: day of the job
-        """
-        try:
-            with self.env.cr.savepoint():
-                self._process_daily(day)
-        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
-            raise
-        except Exception:  # noqa: BLE001 - the failing one becomes an exception record
-            _logger.info("%s renewals: one by one", len(self), exc_info=True)
-            for renewal in self:
-                renewal._attempt_renewal(lambda one: one._process_daily(day))
+        return super()._on_window_opened(day)
 
     def _process_daily(self, day: date):
-        """Forecast open renewals anew; the first run of a month keeps it.
+        """Forecast open renewals anew, once a day; the first run of a month keeps it.
+
+        When one of a batch fails, each is forecast on its own.
 
         :param date day: nothing reads the clock below this point
         """
         renewals = self.filtered(lambda renewal: renewal.outcome == "open")
-        renewals._refresh_forecast(day)
-        renewals._take_snapshots("month", day)
+        try:
+            with self.env.cr.savepoint():
+                renewals._forecast_and_keep(day)
+        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+            raise
+        except Exception:  # noqa: BLE001 - the failing one becomes an exception record
+            _logger.info("%s renewals: one by one", len(self), exc_info=True)
+            for renewal in renewals:
+                renewal._attempt_renewal(lambda one: one._forecast_and_keep(day))
+        return super()._process_daily(day)
+
+    def _forecast_and_keep(self, day: date):
+        """Forecast what was not forecast on the day yet, and keep it once a month.
+
+        :param date day: day of the forecast
+        """
+        self.filtered(lambda one: one.date_forecast != day)._refresh_forecast(day)
+        self._take_snapshots("month", day)
 
     def _take_snapshots(self, kind: str, day: date):
         """Keep the forecast, unless it was kept already.

@@ -39,13 +39,14 @@ class SaasSubscription(models.Model):
             result.append(("cancel_requested", 1, words))
         else:
             result += self._get_notice_signals(day)
-        if amendments.filtered(
+        signed = amendments.filtered(
             lambda a: (
                 a.kind == "renewal"
-                and a.state == "scheduled"
+                and a.state in ("scheduled", "to_approve")
                 and a.date_effective >= day
             )
-        ):
+        )
+        if signed:
             result.append(("renewal_signed", 1, self.env._("Next term is agreed")))
         if self.state == "paused":
             result.append(("paused", 1, self.env._("Paused at present")))
