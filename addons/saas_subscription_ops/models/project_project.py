@@ -115,6 +115,12 @@ class ProjectProject(models.Model):
     saas_health_reason = fields.Text(
         string="Because", copy=False, readonly=True, groups=INTERNAL
     )
+    saas_health_cause = fields.Char(
+        string="Because Mainly",
+        compute="_compute_saas_health_cause",
+        groups=INTERNAL,
+        help="The weightiest reason of the health.",
+    )
     saas_assessed_on = fields.Date(
         string="Forecast Of", copy=False, readonly=True, groups=INTERNAL
     )
@@ -223,6 +229,12 @@ class ProjectProject(models.Model):
     def _read_group_saas_phases(self, phases, domain):
         # sudo: columns of a board are not secret
         return phases.sudo().search([])
+
+    @api.depends("saas_health_reason")
+    def _compute_saas_health_cause(self):
+        for project in self:
+            reasons = project.saas_health_reason or ""
+            project.saas_health_cause = reasons.split("\n")[0]
 
     @api.depends("milestone_ids.is_reached")
     def _compute_saas_milestone_percent(self):

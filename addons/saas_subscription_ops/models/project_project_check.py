@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
+from odoo.tools.misc import format_date
 
 from ..engine.onboarding import get_percent
 
@@ -202,8 +203,8 @@ class ProjectProject(models.Model):
                 message = self.env._(
                     "%(task)s was due on %(due)s and is predicted for %(predicted)s.",
                     task=task.name,
-                    due=due,
-                    predicted=task.saas_predicted_on,
+                    due=format_date(self.env, due),
+                    predicted=format_date(self.env, task.saas_predicted_on),
                 )
                 facts.append(
                     {"code": "task_late", "message": message, "task_id": task.id}
