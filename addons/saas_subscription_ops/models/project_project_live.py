@@ -109,7 +109,7 @@ class ProjectProject(models.Model):
         :return: True
         :raise GoLiveError: everything that is missing
         """
-        self.check_access("write")
+        self._saas_as_delivery()
         for project in self.filtered(lambda one: not one.saas_live_on):
             obstacles = project._saas_get_live_obstacles()
             if obstacles:
@@ -122,6 +122,7 @@ class ProjectProject(models.Model):
                 )
             goals = project._saas_get_go_live_milestones()
             goals.filtered(lambda item: not item.is_reached).is_reached = True
+            project.invalidate_recordset(["saas_live_on"])
             if not project.saas_live_on:
                 # No milestone at all, or the shipped rule is switched off.
                 # sudo: delivery may mark milestones, the account belongs to others
@@ -137,9 +138,7 @@ class ProjectProject(models.Model):
 
         :raise UserError: still failing
         """
-        self.check_access("write")
-        # sudo: delivery may mark milestones, the account belongs to others
-        for project in self.sudo():
+        for project in self._saas_as_delivery():
             project._saas_do_go_live()
 
     def _saas_run_milestone_step(self, milestone):
@@ -248,13 +247,11 @@ class ProjectProject(models.Model):
         :return: True
         :raise GoLiveError: no reason, not live, or not for the user
         """
-        self.check_access("write")
         self._check_may_undo_go_live()
         reason = (reason or "").strip()
         if not reason:
             raise GoLiveError(self.env._("Write down why it was no go-live."))
-        # sudo: the account belongs to others than the project manager
-        for project in self.sudo():
+        for project in self._saas_as_delivery():
             if not project.saas_live_on:
                 raise GoLiveError(
                     self.env._("%(project)s is not live.", project=project.name)

@@ -36,9 +36,7 @@ class ProjectProject(models.Model):
 
         :return: True
         """
-        self.check_access("write")
-        # sudo: whoever marked the last milestone need not write mails or surveys
-        for project in self.sudo():
+        for project in self._saas_as_delivery():
             if not project._saas_is_survey_due():
                 continue
             try:
@@ -60,10 +58,9 @@ class ProjectProject(models.Model):
 
         :raise GoLiveError: still no address
         """
-        self.check_access("write")
-        # sudo: as above
-        for project in self.sudo().filtered(lambda one: one._saas_is_survey_due()):
-            project._saas_do_send_survey()
+        for project in self._saas_as_delivery():
+            if project._saas_is_survey_due():
+                project._saas_do_send_survey()
 
     def _saas_is_survey_due(self) -> bool:
         self.ensure_one()

@@ -1,0 +1,245 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from datetime import date
+
+from psycopg2.errors import CheckViolation
+
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import freeze_time, tagged
+from odoo.tools import mute_logger
+
+from .common import SubscriptionCase
+
+
+@tagged("post_install", "-at_install")
+@freeze_time("2026-03-16")
+class TestSaasChangeRequest(SubscriptionCase):
+    """More than was agreed: recorded, estimated, quoted, then hours and a task."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.delivery = cls.new_user("sub_delivery", "project.group_project_user")
+        cls.work = cls.create_product("Extra work", 150.0, saas_charge_kind="one_time")
+        cls.service = cls.create_product("Ordinary work", 150.0)
+        hour = cls.env.ref("uom.product_uom_hour")
+        (cls.work | cls.service).uom_id = hour
+        cls.company.saas_change_product_id = cls.work
+        cls.company.saas_change_order_product_id = cls.service
+        cls.order = cls.create_order()
+        cls.order.action_confirm()
+        cls.project = cls.order.saas_onboarding_project_ids
+        cls.subscription = cls.order.saas_subscription_ids
+
+    def _request(self, user=None, **vals):
+        return (
+            self.env["saas.change.request"]
+            .with_user(user or self.delivery)
+            .create(
+                {
+                    "name": "Import the archive",
+                    "project_id": self.project.id,
+                    "hours": 8,
+                    **vals,
+                }
+            )
+        )
+
+    def _quoted(self, **vals):
+        request = self._request(**vals)
+        request.action_estimate()
+        request.with_user(self.salesperson).action_quote()
+        return request.sudo()
+
+    def test_accepted_change_adds_hours_and_a_task_once(self):
+        before = self.project.saas_hours_budget
+        request = self._quoted()
+        order = request.order_id
+        self.assertEqual(order.saas_order_kind, "amendment")
+        self.assertEqual(order.saas_amended_subscription_id, self.subscription)
+        self.assertEqual(order.user_id, self.salesperson)
+        line = order.order_line.filtered(lambda ln: ln.product_id == self.work)
+        self.assertEqual((line.product_uom_qty, line.price_unit), (1, 1200))
+        self.assertFalse(order.saas_quote_problem)
+        order.with_user(self.salesperson).action_confirm()
+        order.saas_accept_change_requests()
+        self.assertEqual(request.state, "accepted")
+        self.assertEqual(request.package_id.hours_budget, 8)
+        self.assertEqual(request.package_id.order_line_id, line)
+        self.assertEqual(self.project.saas_hours_budget, before + 8)
+        task = self.project.task_ids.filtered(lambda t: t.name == request.name)
+        self.assertEqual(task, request.task_id)
+        self.assertEqual(task.saas_package_id, request.package_id)
+        self.assertEqual(task.allocated_hours, 8)
+        charged = self.subscription.line_ids.filtered(
+            lambda ln: ln.product_id == self.work
+        )
+        self.assertEqual(charged.kind, "one_time")
+        self.assertEqual(charged.price_unit, 1200)
+        for name in ("change_requested", "change_accepted"):
+            self.assertEqual(len(self.events(request, f"onboarding.{name}")), 1)
+        self.assertEqual(
+            self.events(request)[:1].correlation_id, self.order._saas_correlation()
+        )
+
+    def test_without_subscription_it_is_an_ordinary_order(self):
+        self.project.saas_subscription_id = False
+        request = self._quoted()
+        order = request.order_id
+        self.assertEqual(order.saas_order_kind, "new")
+        self.assertEqual(order.order_line.product_id, self.service)
+        self.assertFalse(order.saas_quote_problem)
+        order.action_confirm()
+        self.assertEqual(request.state, "accepted")
+        self.assertFalse(order.saas_subscription_ids)
+
+    def test_cancelled_quotation_declines_and_can_be_quoted_again(self):
+        request = self._quoted()
+        first = request.order_id
+        first._action_cancel()
+        self.assertEqual(request.state, "declined")
+        self.assertIn("Quote the change again", request.message_ids[0].body)
+        first.saas_decline_change_requests()
+        request.with_user(self.salesperson).action_quote()
+        self.assertNotEqual(request.order_id, first)
+        request.order_id.action_confirm()
+        self.assertEqual(request.state, "accepted")
+        first.saas_decline_change_requests()
+        self.assertEqual(request.state, "accepted")
+
+    def test_deleted_quotation_leaves_the_estimate(self):
+        request = self._quoted()
+        order = request.order_id
+        order._action_cancel()
+        request.with_user(self.salesperson).action_quote()
+        request.order_id.unlink()
+        self.assertEqual(request.state, "estimated")
+
+    def test_cancelled_order_takes_the_hours_off_unless_spent(self):
+        request = self._quoted()
+        order = request.order_id
+        order.action_confirm()
+        package, task = request.package_id, request.task_id
+        self.env["account.analytic.line"].create(
+            {
+                "name": "Work",
+                "project_id": self.project.id,
+                "task_id": task.id,
+                "unit_amount": 2,
+                "employee_id": self._employee().id,
+            }
+        )
+        order._action_cancel()
+        self.assertEqual(request.state, "accepted")
+        self.assertTrue(package.exists())
+        failed = self.exceptions("onboarding.change_withdrawn")
+        self.assertIn("2.0 hours were spent", failed.name)
+        other = self._quoted(name="Another change")
+        other.order_id.action_confirm()
+        budget = self.project.saas_hours_budget
+        task = other.task_id
+        other.order_id._action_cancel()
+        self.assertEqual(other.state, "declined")
+        self.assertFalse(task.active)
+        self.assertEqual(self.project.saas_hours_budget, budget - 8)
+
+    def _employee(self):
+        return self.env["hr.employee"].create(
+            {"name": "Worker", "company_id": self.company.id}
+        )
+
+    # Bad input -------------------------------------------------------
+    def test_estimate_and_product_are_asked_for(self):
+        request = self._request(hours=0)
+        with self.assertRaisesRegex(UserError, "enter the estimated hours"):
+            request.action_estimate()
+        request.hours = 3
+        request.action_estimate()
+        seller = request.with_user(self.salesperson)
+        for product, setting in (
+            (False, "settings of SaaS Operations"),
+            (self.service, "subscription charge is One-time"),
+        ):
+            with self.subTest(setting):
+                request.sudo().product_id = product
+                with self.assertRaisesRegex(UserError, setting):
+                    seller.action_quote()
+        self.project.saas_subscription_id = False
+        request.sudo().product_id = self.work
+        with self.assertRaisesRegex(UserError, "no running subscription"):
+            seller.action_quote()
+        for vals in ({"hours": -1}, {"price": -1}):
+            with mute_logger("odoo.sql_db"), self.assertRaises(CheckViolation):
+                with self.env.cr.savepoint():
+                    request.sudo().write(vals)
+                    request.flush_recordset()
+
+    def test_steps_are_taken_in_order(self):
+        request = self._request()
+        seller = request.with_user(self.salesperson)
+        with self.assertRaises(UserError):
+            seller.action_quote()
+        request.action_estimate()
+        seller.action_quote()
+        with self.assertRaises(UserError):
+            seller.action_quote()
+        with self.assertRaisesRegex(UserError, "is quoted"):
+            request.hours = 2
+        with self.assertRaisesRegex(UserError, "cancel it, then"):
+            request.action_cancel()
+        with self.assertRaisesRegex(UserError, "follow from the steps"):
+            request.state = "accepted"
+        request.sudo().order_id._action_cancel()
+        request.action_cancel()
+        request.action_reset()
+        self.assertEqual(request.state, "draft")
+        with self.assertRaisesRegex(UserError, "is kept"):
+            request.with_user(self.csm).unlink()
+
+    def test_price_is_by_the_hour_or_as_typed(self):
+        request = self._request().sudo()
+        self.assertEqual(request.price, 1200)
+        request.hours = 4
+        self.assertEqual(request.price, 600)
+        request.price = 500
+        request.action_estimate()
+        request.action_quote()
+        self.assertEqual(request.order_id.order_line[-1:].price_unit, 500)
+
+    # Access ----------------------------------------------------------
+    def test_delivery_sees_hours_not_prices(self):
+        request = self._request()
+        self.assertEqual(request.read(["hours"])[0]["hours"], 8)
+        for name in ("price", "product_id", "order_id"):
+            with self.assertRaises(AccessError):
+                request.read([name])
+        request.action_estimate()
+        with self.assertRaises(AccessError):
+            request.action_quote()
+
+    def test_quoted_without_any_right_on_orders(self):
+        request = self._request()
+        request.action_estimate()
+        action = request.with_user(self.manager).action_quote()
+        self.assertEqual(action["res_model"], "saas.change.request")
+        self.assertEqual(request.state, "quoted")
+        order = request.sudo().order_id
+        self.assertTrue(
+            request.sudo().activity_ids.filtered(lambda a: a.user_id == order.user_id)
+        )
+
+    def test_auditor_and_strangers_write_nothing(self):
+        request = self._request()
+        self.assertTrue(request.with_user(self.auditor).read(["price"]))
+        with self.assertRaises(AccessError):
+            request.with_user(self.auditor).hours = 1
+        company = self.env["res.company"].create({"name": "Elsewhere"})
+        stranger = self.new_user("sub_else", "project.group_project_manager", company)
+        with self.assertRaises(AccessError):
+            request.with_user(stranger).read(["hours"])
+
+    def test_people_are_told_what_is_next(self):
+        request = self._request()
+        self.assertEqual(request.sudo().activity_ids.user_id, self.csm)
+        request.action_estimate()
+        self.assertEqual(request.sudo().activity_ids.user_id, self.salesperson)
+        self.assertEqual(request.sudo().activity_ids.date_deadline, date(2026, 3, 16))
