@@ -175,7 +175,10 @@ class SaasOnboardingWait(models.Model):
         """
         waits = self.sudo()  # sudo: see _set_waiting
         waits.filtered(lambda wait: wait.date_start >= at).unlink()
-        waits.exists().write({"date_end": at})
+        ended = waits.exists()
+        ended.write({"date_end": at})
+        # Before another one of the same cause is inserted.
+        ended.flush_recordset(["date_end"])
 
     def action_end(self) -> bool:
         """End waits that were set by hand, now.

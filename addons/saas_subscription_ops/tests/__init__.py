@@ -33,3 +33,7 @@ from . import test_saas_renewal_forecast
 from . import test_onboarding_documents
 from . import test_onboarding_waiting
 from . import test_onboarding_portal
+from . import test_saas_handover
+from . import test_saas_change_request
+from . import test_onboarding_live
+from . import test_onboarding_timeline

@@ -33,11 +33,14 @@ class SaasOnboardingWaitWizard(models.TransientModel):
                         "Waiting can't start in the future. Enter since when it is so."
                     )
                 )
-            if wizard.date_start < wizard.project_id.create_date:
+            project = wizard.project_id
+            begun = project.create_date.date()
+            begun = min(begun, project.saas_started_on or begun)
+            if wizard.date_start.date() < begun:
                 raise ValidationError(
                     self.env._(
-                        "%(project)s did not exist yet. Enter a later time.",
-                        project=wizard.project_id.name,
+                        "%(project)s had not begun yet. Enter a later time.",
+                        project=project.name,
                     )
                 )
 
