@@ -5,6 +5,9 @@ from odoo import api, fields, models
 
 from ..exceptions import RenewalError
 
+#: Colour numbers of boards and calendars.
+COLORS = {"commit": 10, "best_case": 4, "at_risk": 3, "lost": 1}
+
 
 class SaasRenewal(models.Model):
     _inherit = "saas.renewal"
@@ -14,6 +17,23 @@ class SaasRenewal(models.Model):
         compute="_compute_days_to_notice",
         help="Days until the last day on which notice can be given; negative after it.",
     )
+
+    color = fields.Integer(compute="_compute_color")
+
+    @api.depends("category")
+    def _compute_color(self):
+        for renewal in self:
+            renewal.color = COLORS.get(renewal.category, 0)
+
+    @api.depends_context("saas_with_account")
+    def _compute_display_name(self):
+        result = super()._compute_display_name()
+        if self.env.context.get("saas_with_account"):
+            # In a calendar the day is known, the customer is not.
+            for renewal in self:
+                account = renewal.partner_id.name or ""
+                renewal.display_name = f"{account} ({renewal.subscription_id.name})"
+        return result
 
     @api.depends_context("tz")
     @api.depends("date_notice")
