@@ -137,12 +137,14 @@ class OnboardingPortal(CustomerPortal):
 
     def _render_onboarding(self, project, error: str = "", done: str = "", at: int = 0):
         values = self._prepare_portal_layout_values()
+        page = project._saas_portal_get_values()
         values.update(
-            project._saas_portal_get_values(),
-            project=project,
+            page,
+            error_document_id=at if at in page["documents"].ids else 0,
+            # "project" would be taken for Odoo's own project pages.
+            onboarding=project,
             page_name="saas_onboarding",
             error=error,
-            error_document_id=at,
             done=done,
         )
         return request.render("saas_subscription_ops.portal_onboarding_page", values)

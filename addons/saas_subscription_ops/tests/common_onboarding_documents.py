@@ -25,7 +25,7 @@ class DocumentCase(SubscriptionCase):
         cls.project.invalidate_recordset()
         cls.first, cls.last = cls.project.milestone_ids.sorted("sequence")
         cls.agreement = cls.get_document("Data agreement")
-        cls.logo = cls.get_document("Logo")
+        cls.logo = cls.get_document("Brand book")
 
     @classmethod
     def create_template_documents(cls):
@@ -41,7 +41,7 @@ class DocumentCase(SubscriptionCase):
                 },
                 {
                     "project_id": cls.template.id,
-                    "name": "Logo",
+                    "name": "Brand book",
                     "is_required": False,
                     "milestone_id": cls.go_live.id,
                 },

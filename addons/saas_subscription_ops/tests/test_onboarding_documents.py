@@ -81,7 +81,7 @@ class TestOnboardingDocuments(DocumentCase):
         project = order.saas_onboarding_project_ids
         self.assertEqual(
             sorted(project.saas_document_ids.mapped("name")),
-            ["Data agreement", "Logo", "Old data"],
+            ["Data agreement", "Brand book", "Old data"],
         )
         old = project.saas_document_ids.filtered(lambda one: one.name == "Old data")
         self.assertEqual(old.milestone_id.name, "Data migrated")
@@ -179,7 +179,7 @@ class TestOnboardingDocuments(DocumentCase):
         mail = self.mails()
         self.assertEqual(len(mail), 1)
         self.assertEqual(mail.recipient_ids, self.partner)
-        for part in ("Data agreement", "Logo", f"/my/onboarding/{self.project.id}"):
+        for part in ("Data agreement", "Brand book", f"/my/onboarding/{self.project.id}"):
             self.assertIn(part, mail.body_html)
         with self.assertRaisesRegex(OnboardingDocumentError, "no document left"):
             self.as_delivery(self.project).action_saas_request_documents()

@@ -73,7 +73,7 @@ class TestOnboardingPortal(DocumentCase, HttpCase):
             "They are difficult",
             "Nobody knows why",
             "Configure",  # an internal task
-            "Logo",  # not requested yet
+            "Brand book",  # not requested yet
             "1,200",
             "1200.0",
         ):
