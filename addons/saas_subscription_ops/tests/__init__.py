@@ -37,3 +37,7 @@ from . import test_saas_handover
 from . import test_saas_change_request
 from . import test_onboarding_live
 from . import test_onboarding_timeline
+from . import test_saas_renewal_tour
+from . import test_saas_renewal
+from . import test_saas_renewal_ways
+from . import test_flow_renewal_14_months
