@@ -442,3 +442,24 @@ def test_parts_hold_every_test_file_once() -> None:
         files = [path for part in test_parts(addon) for path in part]
         assert sorted(files) == sorted(addon.glob("tests/**/test_*.py"))
         assert all(test_parts(addon))
+
+
+def test_database_an_autovacuum_worker_is_in_can_be_dropped(tmp_path) -> None:
+    """Force fails then for an ordinary role; the ordinary command asks it to leave."""
+    from types import SimpleNamespace
+
+    from tools.database import Databases
+
+    said = []
+
+    def sql(query: str) -> str:
+        said.append(query)
+        if "FORCE" in query:
+            raise PostgresError("must be a member of pg_signal_backend", "")
+        return ""
+
+    owner = SimpleNamespace(
+        cluster=SimpleNamespace(sql=sql), filestore=lambda name: tmp_path / name
+    )
+    Databases.drop(owner, "clone_1")
+    assert said[-1] == 'DROP DATABASE IF EXISTS "clone_1"'

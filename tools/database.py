@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tools import addons, paths, stamps, system
 from tools.environment import Environment
-from tools.errors import CommandError
+from tools.errors import CommandError, PostgresError
 from tools.postgres import Cluster, all_clusters
 from tools.process import is_alive, raise_failure, run, tail
 from tools.progress import Step
@@ -104,7 +104,14 @@ class Databases:
 
     def drop(self, name: str) -> None:
         """Remove a database and its filestore, also while somebody is connected."""
-        self.cluster.sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        try:
+            self.cluster.sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        except PostgresError as error:
+            if "pg_signal_backend" not in str(error):
+                raise
+            # An autovacuum worker is in it, which only a superuser may end by force.
+            # The ordinary command asks it to leave and waits.
+            self.cluster.sql(f'DROP DATABASE IF EXISTS "{name}"')
         shutil.rmtree(self.filestore(name), ignore_errors=True)
 
     def rename(self, name: str, new_name: str) -> None:
