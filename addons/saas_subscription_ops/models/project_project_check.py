@@ -220,10 +220,8 @@ class ProjectProject(models.Model):
         :return: 0 or more
         """
         self.ensure_one()
-        since = max(
-            [self.saas_kickoff_on or self.create_date.date(), self.create_date.date()]
-            + self._saas_get_activity_days()
-        )
+        begin = [self.saas_kickoff_on] if self.saas_kickoff_on else []
+        since = max(begin + self._saas_get_activity_days(), default=day)
         if since >= day:
             return 0
         days = self._saas_get_workdays(self.company_id, since + timedelta(days=1), day)

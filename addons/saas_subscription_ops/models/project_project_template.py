@@ -186,6 +186,10 @@ class ProjectProject(models.Model):
             stage = stages.get(stage, stage)
             if task.stage_id != stage:
                 task.stage_id = stage
+        # Odoo gave the project the stages its new tasks came with.
+        self.type_ids -= self.env["project.task.type"].concat(
+            *(stage for stage, own in stages.items() if stage != own)
+        )
         return milestones, tasks
 
     def _saas_merge_stages(self, template) -> dict:

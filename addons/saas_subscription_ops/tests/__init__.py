@@ -8,6 +8,9 @@ from . import test_sale_order_value
 from . import test_sale_order_amend
 from . import test_sale_order_tour
 from . import test_onboarding
+from . import test_onboarding_packages
+from . import test_onboarding_alerts
+from . import test_onboarding_billing
 from . import test_saas_subscription
 from . import test_saas_charge
 from . import test_saas_amendment
@@ -41,3 +44,4 @@ from . import test_saas_renewal_tour
 from . import test_saas_renewal
 from . import test_saas_renewal_ways
 from . import test_flow_renewal_14_months
+from . import test_tour_onboarding
