@@ -59,9 +59,11 @@ class SaasRenewal(models.Model):
         order = fact.amendment.order_id if fact.outcome == "renewed" else None
         if order:
             vals["order_id"] = order.id
-        self._write_changed(vals)
+        changed = self._write_changed(vals)
         if fact.outcome != before:
             self._on_outcome(before)
+        elif changed:
+            self.lead_id._saas_follow_renewals()
 
     def _prepare_decision(self, fact) -> dict:
         """Return when, by what and in time or not it was decided."""
@@ -90,8 +92,11 @@ class SaasRenewal(models.Model):
             "is_on_time": decided <= fact.end,
         }
 
-    def _write_changed(self, vals: dict):
-        """Write what differs only: a repeat leaves no trace."""
+    def _write_changed(self, vals: dict) -> bool:
+        """Write what differs only: a repeat leaves no trace.
+
+        :return: whether anything did
+        """
         self.ensure_one()
         changed = {}
         for name, value in vals.items():
@@ -104,6 +109,7 @@ class SaasRenewal(models.Model):
                 changed[name] = value
         if changed:
             self.write(changed)
+        return bool(changed)
 
     def _on_outcome(self, before: str):
         """React to another outcome: event, opportunity, to-dos.

@@ -15,6 +15,14 @@ from ..engine.timeline import Base, Segment, fold
 from ..exceptions import AmendmentError, LedgerError
 
 CONFIRMED = ("scheduled", "applied")
+AGREED_TERMS = (
+    "has_quantity",
+    "has_price",
+    "has_discount",
+    "quantity",
+    "price_unit",
+    "discount",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,7 +329,11 @@ class SaasSubscription(models.Model):
         """
         for amendment in self.amendment_ids.filtered(lambda a: a.id in days):
             before, day = amendment.date_effective, days[amendment.id]
-            amendment.date_effective = day
+            lines = amendment.line_ids
+            terms = [lines._fields[name] for name in AGREED_TERMS]
+            with self.env.protecting(terms, lines):
+                # What was agreed stays, whatever is in force on the other day.
+                amendment.date_effective = day
             self.line_ids.filtered(
                 lambda line, own=amendment: (
                     line.amendment_id == own

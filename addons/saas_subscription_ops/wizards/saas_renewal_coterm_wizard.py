@@ -27,7 +27,6 @@ class SaasRenewalCotermWizard(models.TransientModel):
         compute="_compute_date_end",
         store=True,
         readonly=False,
-        required=True,
         help="First day after the new terms of all of them.",
     )
     uplift = fields.Float(string="Uplift (%)")
@@ -183,6 +182,8 @@ class SaasRenewalCotermWizard(models.TransientModel):
         """
         self.ensure_one()
         subscriptions = self.subscription_ids
+        if not self.date_end:
+            raise RenewalError(self.env._("Choose the day they are to end on."))
         problems = [
             problem for problem in map(self._get_problem, subscriptions) if problem
         ]
