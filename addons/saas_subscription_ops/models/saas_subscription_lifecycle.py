@@ -135,6 +135,7 @@ class SaasSubscription(models.Model):
                 ("state", "=", "scheduled"),
                 ("date_effective", "<=", day),
                 "&",
+                "&",
                 ("state", "=", "applied"),
                 ("date_resume", "<=", day),
                 ("subscription_id.state", "=", "paused"),
