@@ -28,7 +28,7 @@ class TestSaasRenewalTour(SubscriptionCase, HttpCase):
         )
         new_test_user(
             cls.env,
-            login="renewal_signer",
+            login="renewal_customer",
             groups="base.group_portal",
             partner_id=contact.id,
             company_id=cls.company.id,
@@ -48,7 +48,7 @@ class TestSaasRenewalTour(SubscriptionCase, HttpCase):
 
     def sign(self, order):
         self.start_tour(
-            order.get_portal_url(), "saas_portal_sign", login="renewal_signer"
+            order.get_portal_url(), "saas_portal_sign", login="renewal_customer"
         )
         self.env.invalidate_all()
         self.assertEqual(order.state, "sale")
