@@ -19,7 +19,7 @@ class ProjectProject(models.Model):
         string="Survey Rating",
         compute="_compute_saas_survey_rating",
         store=True,
-        aggregator="avg",
+        aggregator=None,
         groups=INTERNAL,
         help="1 (unhappy) to 5 (happy); 0: not answered.",
     )

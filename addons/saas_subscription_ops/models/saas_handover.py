@@ -136,7 +136,7 @@ class SaasHandover(models.Model):
     readiness = fields.Integer(
         string="Readiness",
         compute="_compute_readiness",
-        help="Share of the readiness check that is fulfilled, in percent.",
+        help="Share of the blocking points that are fulfilled, in percent.",
     )
 
     _lead_uniq = models.UniqueIndex(
@@ -185,22 +185,15 @@ class SaasHandover(models.Model):
     def _compute_readiness(self):
         for handover in self:
             # sudo: anybody who sees the handover may know what it still lacks
-            unmet, total = handover.sudo()._get_unmet_checks()
-            blocking = unmet.filtered("is_blocking")
-            lines = blocking.mapped("message") + handover._get_date_problems()
+            own = handover.sudo()
+            checks = own.env["saas.handover.check"]._get_for(own)
+            unmet = checks.filtered(lambda check, own=own: not check._is_met(own))
+            needed = checks.filtered("is_blocking")
+            lines = (unmet & needed).mapped("message") + own._get_date_problems()
             handover.missing = "\n".join(lines)
-            handover.advice = "\n".join((unmet - blocking).mapped("message"))
-            done = max(total - len(unmet), 0)
-            handover.readiness = 100 * done // total if total else 100
-
-    def _get_unmet_checks(self):
-        """Return the points of the readiness check that are not fulfilled.
-
-        :return: ``saas.handover.check`` records, and how many apply at all
-        """
-        self.ensure_one()
-        checks = self.env["saas.handover.check"]._get_for(self)
-        return checks.filtered(lambda check: not check._is_met(self)), len(checks)
+            handover.advice = "\n".join((unmet - needed).mapped("message"))
+            met = len(needed - unmet)
+            handover.readiness = 100 * met // len(needed) if needed else 100
 
     def _get_date_problems(self) -> list[str]:
         day = self.date_go_live
@@ -214,6 +207,17 @@ class SaasHandover(models.Model):
                 day=format_date(self.env, day),
             )
         ]
+
+    @api.constrains("lead_id", "order_id")
+    def _check_origin(self):
+        for handover in self:
+            if not (handover.lead_id or handover.order_id or handover.project_id):
+                raise HandoverError(
+                    self.env._(
+                        "A handover belongs to an opportunity or an order: open it "
+                        "there, with the button Handover."
+                    )
+                )
 
     # ------------------------------------------------------------------
     # CRUD

@@ -91,7 +91,8 @@ class TestSaasHandover(HandoverMixin, SubscriptionCase):
         self.assertIn("Scope", self.lead.saas_handover_missing)
         handover.with_user(self.salesperson).write(self.prepare_promise())
         self.assertFalse(handover.missing)
-        self.assertEqual(handover.readiness, 60)
+        self.assertEqual(handover.readiness, 100)
+        self.assertTrue(handover.advice)
         self.assertFalse(order.saas_quote_problem)
         order.action_confirm()
         self.assertEqual(order.state, "sale")
@@ -146,6 +147,10 @@ class TestSaasHandover(HandoverMixin, SubscriptionCase):
         self.assertFalse(handover.missing)
         with self.assertRaisesRegex(ValidationError, "only contacts have a role"):
             check.field = "scope"
+
+    def test_a_handover_is_about_something(self):
+        with self.assertRaisesRegex(UserError, "opportunity or an order"):
+            self.env["saas.handover"].with_user(self.salesperson).create({})
 
     def test_one_handover_per_opportunity_and_order(self):
         self.create_handover(self.lead)

@@ -93,7 +93,7 @@ export class OnboardingTimeline extends Component {
     }
 
     get todayLeft() {
-        return this.left(toDay(this.state.data.today));
+        return this.left(toDay(this.state.data.today)) + this.dayWidth / 2;
     }
 
     get isFiltered() {
@@ -150,8 +150,9 @@ export class OnboardingTimeline extends Component {
     }
 
     bar(kind, from, to) {
-        const left = this.left(from);
-        const width = Math.max(this.left(to) - left, this.dayWidth);
+        const left = this.left(from) + (kind === "hatched" ? this.dayWidth : 0);
+        // The last day belongs to it.
+        const width = Math.max(this.left(to) + this.dayWidth - left, this.dayWidth);
         return {kind, style: `left: ${left}px; width: ${width}px;`};
     }
 
