@@ -98,6 +98,8 @@
         "views/saas_onboarding_survey_views.xml",
         "views/saas_onboarding_timeline_views.xml",
         "views/res_config_settings_views.xml",
+        "views/res_config_settings_alert_views.xml",
+        "views/res_config_settings_documents_views.xml",
         "wizards/saas_onboarding_document_decide_wizard_views.xml",
         "wizards/saas_onboarding_document_upload_wizard_views.xml",
         "wizards/saas_onboarding_wait_wizard_views.xml",

@@ -106,6 +106,7 @@ from . import project_project_change
 from . import saas_onboarding_survey
 from . import res_company_onboarding
 from . import res_config_settings
+from . import res_config_settings_alerts
 from . import ir_attachment
 from . import saas_onboarding_document
 from . import saas_onboarding_document_upload
@@ -117,6 +118,7 @@ from . import project_task_customer
 from . import project_project_waiting
 from . import project_project_documents
 from . import project_project_portal
+from . import res_config_settings_documents
 from . import account_move
 from . import account_move_correction
 from . import account_move_sending

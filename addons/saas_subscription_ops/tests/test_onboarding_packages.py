@@ -176,6 +176,11 @@ class TestOnboardingPackages(OnboardingCase):
             sorted(copied.milestone_ids.mapped("saas_billing_percent")), [40, 60]
         )
 
+    def test_product_makes_one_project_not_two(self):
+        with self.assertRaisesRegex(ValidationError, "second project"):
+            self.training_product.service_tracking = "project_only"
+        self.training_product.service_tracking = "task_global_project"
+
     # Hours -----------------------------------------------------------
     def test_hours_are_counted_per_package_and_project(self):
         project = self.project
