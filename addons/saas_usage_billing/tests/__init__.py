@@ -13,3 +13,4 @@ from . import test_sale_order
 from . import test_security
 from . import test_conventions
 from . import test_tour
+from . import test_renewal_signal
