@@ -35,6 +35,11 @@ class ProjectProject(models.Model):
         string="Open Documents",
         groups="base.group_user",
     )
+    saas_has_portal_user = fields.Boolean(
+        string="Customer Has Portal Access",
+        compute="_compute_saas_has_portal_user",
+        groups="base.group_user",
+    )
 
     @api.depends("saas_document_ids.state")
     def _compute_saas_document_count(self):
@@ -54,6 +59,29 @@ class ProjectProject(models.Model):
         for project in self:
             project.saas_document_count = total.get(project._origin.id, 0)
             project.saas_open_document_count = still_open.get(project._origin.id, 0)
+
+    @api.depends("partner_id.commercial_partner_id")
+    def _compute_saas_has_portal_user(self):
+        # sudo: whether somebody can log in, not who
+        rows = (
+            self.env["res.users"]
+            .sudo()
+            ._read_group(
+                [
+                    ("share", "=", True),
+                    ("commercial_partner_id", "in", self._saas_get_accounts().ids),
+                ],
+                ["commercial_partner_id"],
+            )
+        )
+        reachable = {account.id for [account] in rows}
+        for project in self:
+            account = project._saas_get_accounts()
+            project.saas_has_portal_user = account.id in reachable
+
+    def _saas_get_accounts(self):
+        # sudo: see _compute_saas_has_portal_user
+        return self.sudo().partner_id.commercial_partner_id
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_saas_versions(self):
@@ -181,6 +209,12 @@ class ProjectProject(models.Model):
         start = self._saas_get_day_start(self.company_id, day)
         self._saas_sync_waiting(start.astimezone(pytz.utc).replace(tzinfo=None))
         self._saas_remind_of_documents(day)
+
+    def _saas_get_activity_days(self) -> list:
+        # sudo: what the customer sends keeps the project alive, whoever may read it
+        versions = self.sudo().saas_document_ids.version_ids
+        sent = {self._saas_get_local_day(one.uploaded_at) for one in versions}
+        return [*super()._saas_get_activity_days(), *sent]
 
     def _saas_get_alert_facts(self, day: date) -> list[dict]:
         facts = super()._saas_get_alert_facts(day)

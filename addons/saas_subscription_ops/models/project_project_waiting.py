@@ -22,7 +22,7 @@ class ProjectProject(models.Model):
         "saas.onboarding.wait", "project_id", groups="base.group_user"
     )
     saas_waiting_on = fields.Selection(
-        [("customer", "Customer"), ("us", "We"), ("both", "Both Sides")],
+        [("customer", "Customer"), ("us", "Us"), ("both", "Both Sides")],
         string="Waiting For",
         readonly=True,
         copy=False,

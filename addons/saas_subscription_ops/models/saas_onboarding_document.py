@@ -463,6 +463,8 @@ class SaasOnboardingDocument(models.Model):
         :raise OnboardingDocumentError: the project is a template
         """
         self.check_access("write")
+        # Who waited for another's step is repeated on fresh data.
+        self._saas_lock()
         template = self.filtered("is_template")[:1]
         if template:
             raise OnboardingDocumentError(

@@ -42,6 +42,7 @@ class SaasOnboardingDocument(models.Model):
 
         :return: True
         """
+        self.check_access("write")
         for document in self.filtered(lambda one: one.state == "received"):
             user = document.project_id.user_id
             user = user._saas_filter_assignable(document.company_id)[:1]
@@ -61,6 +62,7 @@ class SaasOnboardingDocument(models.Model):
 
         :return: True
         """
+        self.check_access("write")
         done = self.filtered(lambda one: one.state != "received")
         done._get_review_activities().action_done()
         return True

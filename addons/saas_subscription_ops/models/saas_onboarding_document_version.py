@@ -99,13 +99,13 @@ class SaasOnboardingDocumentVersion(models.Model):
                 "decided_at": fields.Datetime.now(),
             }
         )
+        # Before a newer one is inserted: one at a time waits for review.
+        self.flush_recordset(["state"])
 
     def _supersede(self):
         """Note that a newer version came in before these were looked at."""
         for version in self:
             version._decide("superseded")
-        # Before the newer one is inserted: one at a time waits for review.
-        self.flush_recordset(["state"])
 
     def action_download(self) -> dict:
         """Download the file, never shown in the browser.

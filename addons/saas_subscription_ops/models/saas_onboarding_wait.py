@@ -28,7 +28,7 @@ class SaasOnboardingWait(models.Model):
         related="project_id.partner_id", string="Customer", store=True
     )
     side = fields.Selection(
-        [("customer", "Customer"), ("us", "We")],
+        [("customer", "Customer"), ("us", "Us")],
         string="Waiting For",
         required=True,
         readonly=True,

@@ -25,7 +25,7 @@ class DocumentCase(SubscriptionCase):
         cls.project.invalidate_recordset()
         cls.first, cls.last = cls.project.milestone_ids.sorted("sequence")
         cls.agreement = cls.get_document("Data agreement")
-        cls.logo = cls.get_document("Brand book")
+        cls.brand_book = cls.get_document("Brand book")
 
     @classmethod
     def create_template_documents(cls):
@@ -70,7 +70,11 @@ class DocumentCase(SubscriptionCase):
     @classmethod
     def create_portal_users(cls):
         contact = cls.env["res.partner"].create(
-            {"name": "Jane Buyer", "parent_id": cls.partner.id, "email": "j@example.com"}
+            {
+                "name": "Jane Buyer",
+                "parent_id": cls.partner.id,
+                "email": "j@example.com",
+            }
         )
         other = cls.env["res.partner"].create({"name": "Other Ltd", "is_company": True})
         for login, partner in (("doc_buyer", contact), ("doc_other", other)):
@@ -118,6 +122,8 @@ class DocumentCase(SubscriptionCase):
         return (
             self.env["mail.mail"]
             .sudo()
-            .search([("model", "=", "project.project"), ("res_id", "=", self.project.id)])
+            .search(
+                [("model", "=", "project.project"), ("res_id", "=", self.project.id)]
+            )
             .filtered(lambda mail: mail.recipient_ids == self.partner)
         )

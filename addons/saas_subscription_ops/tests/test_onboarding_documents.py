@@ -37,10 +37,10 @@ class TestOnboardingDocuments(DocumentCase):
             self.project.saas_document_ids.mapped("state"), ["draft", "draft"]
         )
         self.assertEqual(self.agreement.milestone_id, self.first)
-        self.assertEqual(self.logo.milestone_id, self.last)
+        self.assertEqual(self.brand_book.milestone_id, self.last)
         # Monday 2 March 2026 plus five working days
         self.assertEqual(self.agreement.due_date, date(2026, 3, 9))
-        self.assertFalse(self.logo.due_date)
+        self.assertFalse(self.brand_book.due_date)
         self.assertEqual(self.agreement.package_id.template_id, self.template)
         self.assertFalse(self.agreement.is_template)
 
@@ -81,7 +81,7 @@ class TestOnboardingDocuments(DocumentCase):
         project = order.saas_onboarding_project_ids
         self.assertEqual(
             sorted(project.saas_document_ids.mapped("name")),
-            ["Data agreement", "Brand book", "Old data"],
+            ["Brand book", "Data agreement", "Old data"],
         )
         old = project.saas_document_ids.filtered(lambda one: one.name == "Old data")
         self.assertEqual(old.milestone_id.name, "Data migrated")
@@ -98,9 +98,9 @@ class TestOnboardingDocuments(DocumentCase):
     def test_moving_the_kickoff_moves_what_is_open(self):
         self.as_delivery(self.agreement)._add_version("a.pdf", PDF)
         self.as_delivery(self.agreement).action_accept()
-        self.logo.due_date = date(2026, 3, 10)
+        self.brand_book.due_date = date(2026, 3, 10)
         self.as_delivery(self.project).action_saas_reschedule(date(2026, 3, 9))
-        self.assertEqual(self.logo.due_date, date(2026, 3, 17))
+        self.assertEqual(self.brand_book.due_date, date(2026, 3, 17))
         self.assertEqual(self.agreement.due_date, date(2026, 3, 9))
 
     # The milestone waits ---------------------------------------------
@@ -138,13 +138,13 @@ class TestOnboardingDocuments(DocumentCase):
         with self.assertRaisesRegex(ValidationError, "reached already"):
             Document.create({**vals, "name": "Late idea"})
         Document.create({**vals, "name": "Nice to have", "is_required": False})
-        self.as_delivery(self.logo).milestone_id = self.first
+        self.as_delivery(self.brand_book).milestone_id = self.first
         with self.assertRaisesRegex(ValidationError, "reached already"):
-            self.as_delivery(self.logo).is_required = True
+            self.as_delivery(self.brand_book).is_required = True
 
     def test_milestone_of_another_project_is_refused(self):
         with self.assertRaisesRegex(ValidationError, "another project"):
-            self.as_delivery(self.logo).milestone_id = self.kickoff
+            self.as_delivery(self.brand_book).milestone_id = self.kickoff
 
     # Request, upload, decision ---------------------------------------
     def test_the_whole_way_with_its_events(self):
@@ -179,7 +179,11 @@ class TestOnboardingDocuments(DocumentCase):
         mail = self.mails()
         self.assertEqual(len(mail), 1)
         self.assertEqual(mail.recipient_ids, self.partner)
-        for part in ("Data agreement", "Brand book", f"/my/onboarding/{self.project.id}"):
+        for part in (
+            "Data agreement",
+            "Brand book",
+            f"/my/onboarding/{self.project.id}",
+        ):
             self.assertIn(part, mail.body_html)
         with self.assertRaisesRegex(OnboardingDocumentError, "no document left"):
             self.as_delivery(self.project).action_saas_request_documents()
@@ -224,9 +228,9 @@ class TestOnboardingDocuments(DocumentCase):
             agreement._add_version("b.pdf", NEWER_PDF)
         with self.assertRaises(TransitionError):
             self.waive(self.agreement)
-        self.waive(self.logo)
+        self.waive(self.brand_book)
         with self.assertRaises(TransitionError):
-            self.as_delivery(self.logo)._add_version("b.pdf", PDF)
+            self.as_delivery(self.brand_book)._add_version("b.pdf", PDF)
 
     def test_reasons_are_needed(self):
         self.as_delivery(self.agreement)._add_version("a.pdf", PDF)
@@ -302,7 +306,7 @@ class TestOnboardingDocuments(DocumentCase):
             )
 
     def test_only_drafts_are_deleted(self):
-        self.as_delivery(self.logo).unlink()
+        self.as_delivery(self.brand_book).unlink()
         self.as_delivery(self.agreement).action_request()
         with self.assertRaisesRegex(OnboardingDocumentError, "Waive it"):
             self.as_delivery(self.agreement).unlink()
@@ -429,21 +433,23 @@ class TestOnboardingDocuments(DocumentCase):
     def test_three_reminders_then_the_customer_is_silent(self):
         self._request_on_monday()
         for day in range(2, 21):
-            self._check(day)
-            self._check(day)
-            if self.project._saas_get_alert_facts(date(2026, 3, day)) and day < 12:
-                codes = [
-                    fact["code"]
-                    for fact in self.project._saas_get_alert_facts(date(2026, 3, day))
-                ]
-                self.assertNotIn("customer_silent", codes)
+            for _repeat in range(2):
+                self.project._saas_check_day(date(2026, 3, day))
+            is_silent = "customer_silent" in self.project._saas_get_open_alerts()
+            self.assertEqual(is_silent, day >= 12, day)
         self.assertEqual(self.agreement.reminder_count, 3)
         # every two working days: Wednesday, Friday, Tuesday
         self.assertEqual(self.agreement.reminded_on, date(2026, 3, 10))
         self.assertEqual(len(self.mails()), 3)
-        facts = self.project._saas_get_alert_facts(date(2026, 3, 12))
-        silent = [fact for fact in facts if fact["code"] == "customer_silent"]
-        self.assertIn("Data agreement", silent[0]["message"])
+        silent = self.project.saas_alert_ids.filtered(
+            lambda alert: alert.code == "customer_silent"
+        )
+        self.assertEqual(len(silent), 1)
+        self.assertIn("Data agreement", silent.message)
+        with freeze_time("2026-03-23 10:00:00"):
+            self.as_delivery(self.agreement)._add_version("a.pdf", PDF)
+        self.project._saas_check_day(date(2026, 3, 23))
+        self.assertNotIn("customer_silent", self.project._saas_get_open_alerts())
 
     def test_after_an_outage_one_reminder_only(self):
         self._request_on_monday()
@@ -507,6 +513,38 @@ class TestOnboardingDocuments(DocumentCase):
             document._add_version("a.pdf", PDF)
         with self.assertRaises(AccessError):
             document._waive("no")
+
+    def test_customer_success_may_do_all_of_it(self):
+        success = self.new_user(
+            "doc_success", "saas_core.group_saas_core_customer_success"
+        )
+        agreement = self.agreement.with_user(success)
+        agreement.action_request()
+        agreement._add_version("a.pdf", PDF)
+        agreement._refuse("Unreadable")
+        agreement._add_version("b.pdf", NEWER_PDF)
+        agreement.action_accept()
+        self.brand_book.with_user(success)._waive("None yet")
+        self.assertTrue(agreement.current_version_id.action_download())
+
+    def test_portal_access_of_the_customer_is_known(self):
+        self.assertFalse(self.project.saas_has_portal_user)
+        self.create_portal_users()
+        self.project.invalidate_recordset(["saas_has_portal_user"])
+        self.assertTrue(self.project.saas_has_portal_user)
+
+    def test_what_the_customer_sends_is_activity(self):
+        with freeze_time("2026-04-01 10:00:00"):
+            self.as_delivery(self.agreement)._add_version("a.pdf", PDF)
+        self.assertIn(date(2026, 4, 1), self.project._saas_get_activity_days())
+
+    def test_settings(self):
+        settings = self.env["res.config.settings"].create({})
+        self.assertEqual(settings.saas_document_max_mb, 25)
+        settings.write({"saas_document_max_mb": 3, "saas_document_extensions": "pdf"})
+        settings.execute()
+        self.assertEqual(self.agreement._get_max_bytes(), 3 * 1024 * 1024)
+        self.assertEqual(self.agreement._get_extensions(), ["pdf"])
 
     def test_salespeople_do_not_read_documents(self):
         version = self.as_delivery(self.agreement)._add_version("a.pdf", PDF)

@@ -158,11 +158,11 @@ class TestOnboardingPortal(DocumentCase, HttpCase):
 
     def test_what_was_not_requested_is_not_taken(self):
         self._login()
-        page = self._upload(document=self.logo)
+        page = self._upload(document=self.brand_book)
         self.assertIn("not asked for any more", page.text)
         page = self._upload(document=self.template.saas_document_ids[:1])
         self.assertIn("not asked for any more", page.text)
-        self.assertFalse(self.logo.version_ids)
+        self.assertFalse(self.brand_book.version_ids)
 
     def test_upload_needs_a_csrf_token(self):
         self._login()

@@ -77,7 +77,7 @@ class TestOnboardingWaiting(DocumentCase):
         self.assertEqual(len(self._open()), 2)
         with freeze_time("2026-03-02 17:00:00"):
             self.waive(self.agreement)
-            self.waive(self.logo)
+            self.waive(self.brand_book)
         self.assertEqual(self.project.saas_wait_customer_hours, 8)
 
     def test_both_sides_may_wait(self):
@@ -129,7 +129,7 @@ class TestOnboardingWaiting(DocumentCase):
 
     def test_going_live_ends_all_waiting(self):
         with freeze_time(MONDAY):
-            self.as_delivery(self.logo).action_request()
+            self.as_delivery(self.brand_book).action_request()
             self._set(side="us", reason="Release")
         with freeze_time("2026-03-02 12:00:00"):
             self.project.saas_live_on = date(2026, 3, 2)
@@ -250,7 +250,7 @@ class TestOnboardingWaiting(DocumentCase):
         with freeze_time("2026-03-30 13:00:00"):
             self.as_delivery(self.project).action_saas_request_documents()
         with freeze_time("2026-04-02 09:00:00"):
-            self.waive(self.agreement | self.logo)
+            self.waive(self.agreement | self.brand_book)
         self.assertEqual(float(self._kpi(3)["value"]), 1.5)
         self.assertEqual(float(self._kpi(4)["value"]), 1)
         self.assertEqual(float(self._kpi(5)["value"]), 0)
