@@ -225,6 +225,8 @@ class SaasHandover(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         handovers = super().create(vals_list)
+        # Without values for either, no constraint looks at a new record.
+        handovers._check_origin()
         handovers._settle()
         return handovers
 
