@@ -23,8 +23,10 @@ CHAINS = {
     }
 }
 OPEN = ["state", "in", ["open", "retrying"]]
-CARD_WIDTH, CARD_HEIGHT, GAP = 271, 109, 12
-KPI_ROWS, EXCEPTION_ROWS = 24, 6
+CARD_WIDTH, CARD_HEIGHT, GAP, CARDS_PER_ROW = 271, 109, 12, 4
+KPI_ROWS, EXCEPTION_ROWS = 40, 6
+#: The background of the rows of cards: money, operations, retention.
+TINTS = ("#EFF6FF", "#FFF7ED", "#F0FDF4")
 
 
 def build() -> b.Book:
@@ -36,8 +38,8 @@ def build() -> b.Book:
     _fill_data(book, data)
     _add_note(board)
     _add_scorecards(book, board)
-    _add_charts(book, board)
-    _add_tables(book, board)
+    row = _add_charts(book, board)
+    _add_tables(book, board, row)
     return book
 
 
@@ -155,7 +157,8 @@ def _add_note(board):
 
 
 def _add_scorecards(book, board):
-    board.rows[1] = 2 * (CARD_HEIGHT + GAP) + GAP
+    lines = -(-len(HEADLINES) // CARDS_PER_ROW)
+    board.rows[1] = lines * (CARD_HEIGHT + GAP) + GAP
     looks = {
         "stock": ("difference", "since previous period"),
         "flow": ("text", "in the latest month"),
@@ -167,8 +170,8 @@ def _add_scorecards(book, board):
         identifier = board.figure(
             f"card.{item.code}",
             1,
-            (index % 4) * (CARD_WIDTH + GAP),
-            GAP + (index // 4) * (CARD_HEIGHT + GAP),
+            (index % CARDS_PER_ROW) * (CARD_WIDTH + GAP),
+            GAP + (index // CARDS_PER_ROW) * (CARD_HEIGHT + GAP),
             CARD_WIDTH,
             CARD_HEIGHT,
             b.scorecard(
@@ -178,17 +181,19 @@ def _add_scorecards(book, board):
                 mode,
                 description,
                 item.up_is_good,
-                "#EFF6FF" if index < 4 else "#FFF7ED",
+                TINTS[index // CARDS_PER_ROW % len(TINTS)],
             ),
         )
         book.menus[identifier] = item.menu
 
 
 def _add_charts(book, board):
-    """Three bands of two charts.
+    """Four bands of two charts.
 
     Charts over months draw one series per company, so neither currencies nor
     percentages of different companies are ever added.
+
+    :return: row below the charts
     """
     close = ["saas_is_month_close", "=", True]
     month = ["date_start:month", "company_id"]
@@ -232,6 +237,20 @@ def _add_charts(book, board):
         ),
         (
             (
+                "Available to renew by month",
+                headline("renewal_available").menu,
+                "renewal",
+                over_months("renewal_available", "bar"),
+            ),
+            (
+                "Gross renewal rate % by month",
+                headline("renewal_gross_rate").menu,
+                "renewal_rate",
+                over_months("renewal_gross_rate"),
+            ),
+        ),
+        (
+            (
                 "Open exceptions by queue, now",
                 queue,
                 "queue",
@@ -258,9 +277,10 @@ def _add_charts(book, board):
     for band in bands:
         section(book, board, row, band)
         row += 2
+    return row
 
 
-def _add_tables(book, board):
+def _add_tables(book, board, row):
     critical = book.list(
         "Open critical exceptions",
         EXCEPTION,
@@ -290,7 +310,7 @@ def _add_tables(book, board):
     )
     row = list_table(
         board,
-        8,
+        row,
         critical,
         b.menu_link(
             "Open critical exceptions", f"{MODULE}.saas_exception_menu_critical"

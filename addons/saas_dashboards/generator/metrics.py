@@ -68,6 +68,10 @@ HEADLINES = (
     Headline("sla_met_rate", "SLA met", "ratio"),
     Headline("open_tickets", "Open tickets", "stock", up_is_good=False),
     Headline("onboarding_open", "Onboardings open", "stock", up_is_good=False),
+    Headline("renewal_available", "Available to renew", "flow", is_money=True),
+    Headline("renewal_gross_rate", "Gross renewal rate", "ratio"),
+    Headline("renewal_forecast_accuracy", "Renewal forecast accuracy", "ratio"),
+    Headline("onboarding_on_time_rate", "Onboardings on time", "ratio"),
 )
 
 

@@ -21,6 +21,10 @@ KPIS = {
     "sla_met_rate": {"unit": "percent", "period": "month"},
     "open_tickets": {"unit": "count", "period": "day", "direction": "down"},
     "onboarding_open": {"unit": "count", "period": "day"},
+    "renewal_available": {"unit": "money", "period": "month"},
+    "renewal_gross_rate": {"unit": "percent", "period": "month"},
+    "renewal_forecast_accuracy": {"unit": "percent", "period": "month"},
+    "onboarding_on_time_rate": {"unit": "percent", "period": "month"},
 }
 
 

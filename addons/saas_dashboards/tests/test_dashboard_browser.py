@@ -56,10 +56,14 @@ class TestDashboardBrowser(DashboardFactory, HttpCase):
             "open_exceptions": [4, 0, 2],
             "sla_met_rate": ["90.00", "100.00", "87.50"],
             "open_tickets": [9, 8, 12],
+            "renewal_available": ["6000.00", "0.00", "1200.00"],
+            "renewal_gross_rate": ["80.00", "100.00", "95.50"],
         }
         for code, numbers in values.items():
             for month, number in zip(months, numbers, strict=True):
                 self._store(code, month, number)
+        accuracy = {"": "91.20", "Ada": "100.00", "Ben": "70.00"}
+        self._store("renewal_forecast_accuracy", months[-1], accuracy)
         split = {"": 5, "Kick-off": 2, "Configuration": 3}
         self._store("onboarding_open", months[-1], split)
         return values
@@ -77,6 +81,10 @@ class TestDashboardBrowser(DashboardFactory, HttpCase):
                 "SLA met",
                 "Open tickets",
                 "Onboardings open",
+                "Available to renew",
+                "Gross renewal rate",
+                "Renewal forecast accuracy",
+                "Onboardings on time",
             )
         }
         step = {"name": "empty", "filters": {}, "cards": dashes}
@@ -98,6 +106,10 @@ class TestDashboardBrowser(DashboardFactory, HttpCase):
                 "SLA met": "87.5%",
                 "Open tickets": "12",
                 "Onboardings open": "5",
+                "Available to renew": "7,200.00",
+                "Gross renewal rate": "95.5%",
+                "Renewal forecast accuracy": "91.2%",
+                "Onboardings on time": "-",
             },
             "charts": {
                 "mrr": {
