@@ -6,7 +6,7 @@ from psycopg2.errors import UniqueViolation
 
 from odoo import Command
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.tests import freeze_time, tagged
+from odoo.tests import HttpCase, freeze_time, tagged
 from odoo.tools import mute_logger
 
 from .common import SubscriptionCase
@@ -363,3 +363,31 @@ class TestSaasHandover(HandoverMixin, SubscriptionCase):
         handover = self.create_handover(second)
         merged = (first | second).merge_opportunity()
         self.assertEqual(handover.exists().lead_id, merged)
+
+
+@tagged("post_install", "-at_install")
+class TestSignedWithoutHandover(HandoverMixin, SubscriptionCase, HttpCase):
+    """The customer signs on the portal although sales left the handover open."""
+
+    def test_customer_signs_on_the_portal(self):
+        lead = self.create_lead()
+        order = self.create_order(
+            opportunity_id=lead.id, require_signature=True, require_payment=False
+        )
+        # Sent before the handover was wanted.
+        order.state = "sent"
+        answer = self.make_jsonrpc_request(
+            f"/my/orders/{order.id}/accept",
+            {
+                "access_token": order._portal_ensure_token(),
+                "name": "Nadia Roth",
+                "signature": SIGNATURE.decode(),
+            },
+        )
+        self.assertNotIn("error", answer)
+        order.invalidate_recordset()
+        self.assertEqual(order.state, "sale")
+        self.assertTrue(order.saas_subscription_ids)
+        handover = lead.saas_handover_ids
+        self.assertEqual(handover.project_id, order.saas_onboarding_project_ids)
+        self.assertEqual(self.exceptions(INCOMPLETE).state, "open")
