@@ -16,6 +16,8 @@ from .saas_renewal import CATEGORIES
 FORECAST_FIELDS = frozenset(
     {"category", "is_manual_category", "amount_forecast", "amount_target"}
 )
+#: Once it is decided the category says what came.
+OUTCOME_CATEGORIES = {"renewed": "commit", "expired": "lost", "cancelled": "lost"}
 #: What category and forecast are derived from.
 FORECAST_INPUTS = frozenset(
     {
@@ -159,6 +161,17 @@ class SaasRenewal(models.Model):
         names = ("is_manual_forecast", "category_date")
         vals = {name: self[name] for name in names}
         other.write({**vals, "category_user_id": self.category_user_id.id})
+        return result
+
+    def _on_outcome(self, before: str):
+        """Let the category say what came, or again what is expected."""
+        result = super()._on_outcome(before)
+        category = OUTCOME_CATEGORIES.get(self.outcome)
+        if category and self.category != category:
+            # What was expected until now is kept in the snapshots.
+            self.write({"category": category, "is_manual_category": False})
+        elif self.outcome == "open" and self.date_forecast:
+            self._apply_forecast()
         return result
 
     # ------------------------------------------------------------------

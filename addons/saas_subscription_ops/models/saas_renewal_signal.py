@@ -39,6 +39,7 @@ class SaasRenewalSignal(models.Model):
     points = fields.Integer(
         required=True,
         default=0,
+        aggregator=None,
         tracking=True,
         help="Percentage points added to the likelihood, negative to lower it; for "
         "the starting point and the categories a percentage.",
@@ -46,6 +47,7 @@ class SaasRenewalSignal(models.Model):
     max_count = fields.Integer(
         string="Counts at Most",
         default=1,
+        aggregator=None,
         required=True,
         tracking=True,
         help="A signal that is there several times, such as overdue invoices, counts "
