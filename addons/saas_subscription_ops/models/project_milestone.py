@@ -87,3 +87,16 @@ class ProjectMilestone(models.Model):
             if project.saas_order_id and not project.is_template:
                 project._saas_run_milestone_step(milestone)
         return True
+
+    def saas_update_forecast(self) -> bool:
+        """Bring forecast and health of the onboarding projects up to date.
+
+        Safe to repeat. A failure becomes an exception, the change itself stays.
+
+        :return: True
+        """
+        self.check_access("write")
+        if not self.env.context.get("saas_planning"):
+            # sudo: who may change the milestone need not write the project
+            self.sudo().project_id._saas_update_forecast()
+        return True

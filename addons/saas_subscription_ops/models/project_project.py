@@ -288,6 +288,13 @@ class ProjectProject(models.Model):
     # ------------------------------------------------------------------
     # CRUD
     # ------------------------------------------------------------------
+    @api.onchange("sale_line_id")
+    def _onchange_sale_line_id(self):
+        # Odoo reads the order first, which who sets up templates may not see.
+        if self.sale_line_id:
+            return super()._onchange_sale_line_id()
+        return None
+
     def write(self, vals):
         result = super().write(vals)
         day = vals.get("saas_go_live_planned")

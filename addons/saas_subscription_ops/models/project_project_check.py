@@ -2,6 +2,7 @@
 """The daily look at every running onboarding: forecast, alerts, reminders."""
 
 import logging
+from collections.abc import Callable
 from datetime import date, timedelta
 
 from odoo import api, fields, models
@@ -93,10 +94,19 @@ class ProjectProject(models.Model):
 
     def _saas_check_guarded(self, day: date):
         """Check one project; a failure is queued and does not stop the others."""
+        if self._saas_guard(lambda project: project._saas_check_day(day)):
+            self._saas_resolve("onboarding.check_failed")
+
+    def _saas_guard(self, step: Callable) -> bool:
+        """Run a step in a savepoint; a failure is queued with a retry of the check.
+
+        :param Callable step: gets the project
+        :return: whether it worked
+        """
         self.ensure_one()
         try:
             with self.env.cr.savepoint():
-                self._saas_check_day(day)
+                step(self)
         except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
             raise
         except Exception as error:  # noqa: BLE001 - becomes an exception record
@@ -108,8 +118,8 @@ class ProjectProject(models.Model):
                 queue="customer_success",
                 retry_method="saas_retry_check_onboarding",
             )
-        else:
-            self._saas_resolve("onboarding.check_failed")
+            return False
+        return True
 
     def _saas_check_day(self, day: date):
         """Check one project on a day."""

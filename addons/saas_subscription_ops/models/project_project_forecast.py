@@ -27,6 +27,13 @@ class ProjectProject(models.Model):
                 project._saas_assess(fields.Date.context_today(project))
         return True
 
+    def _saas_update_forecast(self):
+        """Forecast what is running; a failure is queued for the daily check."""
+        for project in self:
+            if project._saas_is_onboarding():
+                day = fields.Date.context_today(project)
+                project._saas_guard(lambda one, day=day: one._saas_assess(day))
+
     def _saas_is_onboarding(self) -> bool:
         """Return whether this is an onboarding project that is not live yet."""
         self.ensure_one()

@@ -71,3 +71,16 @@ class ProjectTask(models.Model):
             for task, vals in zip(self, vals_list, strict=True):
                 vals["saas_template_task_id"] = task.id
         return vals_list
+
+    def saas_update_forecast(self) -> bool:
+        """Bring forecast and health of the onboarding projects up to date.
+
+        Safe to repeat. A failure becomes an exception, the change itself stays.
+
+        :return: True
+        """
+        self.check_access("write")
+        if not self.env.context.get("saas_planning"):
+            # sudo: who may change the task need not be allowed to write the project
+            self.sudo().project_id._saas_update_forecast()
+        return True

@@ -133,6 +133,8 @@ class SaleOrder(models.Model):
 
     def _saas_do_create_onboarding(self):
         self.ensure_one()
+        # The plan is made when all packages are there, not with each of their tasks.
+        self = self.with_context(saas_planning=True)
         project = self._saas_get_running_project()
         is_new, added = not project, self.env["saas.onboarding.package"]
         for line, template in self._saas_get_package_lines():

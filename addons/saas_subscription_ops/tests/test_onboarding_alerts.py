@@ -60,6 +60,27 @@ class TestOnboardingAlerts(OnboardingCase):
         self.check(date(2026, 3, 11))
         self.assertEqual(self.project.saas_health, "at_risk")
 
+    def test_changes_update_the_forecast_at_once(self):
+        with freeze_time("2026-03-11 09:00:00"):
+            self.project._saas_assess(date(2026, 3, 11))
+            self.assertEqual(self.project.saas_health, "late")
+            tasks = self.project._saas_get_all_tasks()
+            tasks.with_user(self.delivery).state = "1_done"
+            self.assertEqual(self.project.saas_go_live_predicted, date(2026, 3, 16))
+            self.assertEqual(self.project.saas_health, "at_risk")
+            ready = self.milestone(self.project, "Migration ready")
+            ready.with_user(self.delivery).is_reached = True
+            self.assertEqual(self.project.saas_health, "on_track")
+
+    def test_failing_forecast_keeps_the_change(self):
+        task = self.task(self.project, "Migration: ask")
+        with patch.object(
+            type(self.project), "_saas_assess", side_effect=UserError("no")
+        ):
+            task.state = "1_done"
+        self.assertEqual(task.state, "1_done")
+        self.assertTrue(self.exceptions("onboarding.check_failed"))
+
     def test_tolerance_comes_from_the_template(self):
         self.migration.saas_tolerance_days = 5
         self.assertEqual(self.start(self.migration_product).saas_tolerance_days, 5)

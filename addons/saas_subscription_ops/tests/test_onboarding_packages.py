@@ -8,6 +8,7 @@ from odoo import Command
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, freeze_time, tagged
 from odoo.tools import mute_logger
+from odoo.tools.safe_eval import safe_eval
 
 from .common_onboarding import OnboardingCase
 
@@ -168,6 +169,41 @@ class TestOnboardingPackages(OnboardingCase):
         with mute_logger("odoo.sql_db"), self.assertRaises(CheckViolation):
             with self.env.cr.savepoint():
                 self.migration.milestone_ids[0].saas_billing_percent = -1
+
+    def test_template_is_set_up_wholly_on_screen(self):
+        manager = self.new_user(
+            "sub_templates",
+            "project.group_project_manager,saas_core.group_saas_core_customer_success",
+        )
+        Project = self.env["project.project"].with_user(manager)
+        action = self.env.ref("saas_subscription_ops.saas_onboarding_template_action")
+        form = Form(
+            Project.with_context(
+                default_is_template=True,
+                default_allow_milestones=True,
+                default_allow_task_dependencies=True,
+            ),
+            view="project.edit_project",
+        )
+        form.name = "On screen"
+        form.saas_tolerance_days = 2
+        for name, offset, percent in (("Begin", 2, 30), ("Live", 5, 70)):
+            with form.milestone_ids.new() as line:
+                line.name = name
+                line.saas_day_offset = offset
+                line.saas_billing_percent = percent
+                line.saas_phase_id = self.phases[0]
+        with form.task_ids.new() as line:
+            line.name = "Do it"
+            line.saas_day_offset = 4
+            line.saas_duration_days = 3
+        template = form.save()
+        self.assertTrue(template.is_template)
+        self.assertIn(("is_template", "=", True), safe_eval(action.domain))
+        product = self.create_package("Screen package", 100.0, template)
+        project = self.start(product)
+        self.assertEqual(project.saas_go_live_planned, date(2026, 3, 9))
+        self.assertEqual(self.task(project, "Do it").saas_duration_days, 3)
 
     def test_template_can_be_copied(self):
         copied = self.migration.copy()
