@@ -55,7 +55,7 @@ class ProjectProject(models.Model):
         )
 
     def _saas_on_daily_check(self, day: date):
-        super()._saas_on_daily_check(day)
+        result = super()._saas_on_daily_check(day)
         if (
             self.saas_live_on
             and self.saas_hypercare_until
@@ -67,3 +67,4 @@ class ProjectProject(models.Model):
                 "onboarding.hypercare_ended",
                 {"project": self.name, "last_day": str(self.saas_hypercare_until)},
             )
+        return result

@@ -127,7 +127,6 @@ class SaasChangeRequest(models.Model):
     )
     task_id = fields.Many2one(
         "project.task",
-        string="Task",
         readonly=True,
         copy=False,
         index="btree_not_null",

@@ -57,7 +57,6 @@ class SaasHandover(models.Model):
     )
     order_id = fields.Many2one(
         "sale.order",
-        string="Order",
         index="btree_not_null",
         check_company=True,
         ondelete="set null",
@@ -107,8 +106,8 @@ class SaasHandover(models.Model):
         "saas.handover.contact", "handover_id", string="Contacts", copy=True
     )
     special_terms = fields.Text(help="Whatever was agreed that no package contains.")
-    integrations = fields.Text(string="Integrations", help="Systems to be connected.")
-    risks = fields.Text(string="Risks", help="What could delay or endanger it.")
+    integrations = fields.Text(help="Systems to be connected.")
+    risks = fields.Text(help="What could delay or endanger it.")
     state = fields.Selection(
         STATES,
         default="draft",
@@ -120,21 +119,17 @@ class SaasHandover(models.Model):
         group_expand=True,
     )
     date_ready = fields.Datetime(string="Ready Since", readonly=True, copy=False)
-    taken_over_by_id = fields.Many2one(
-        "res.users", string="Taken Over By", readonly=True, copy=False
-    )
-    taken_over_at = fields.Datetime(string="Taken Over At", readonly=True, copy=False)
+    taken_over_by_id = fields.Many2one("res.users", readonly=True, copy=False)
+    taken_over_at = fields.Datetime(readonly=True, copy=False)
     question = fields.Text(
         string="Question of Delivery", readonly=True, copy=False, tracking=True
     )
     missing = fields.Text(
-        string="Missing",
         compute="_compute_readiness",
         help="What must be filled in before the quotation is sent or confirmed.",
     )
     advice = fields.Text(string="Recommended", compute="_compute_readiness")
     readiness = fields.Integer(
-        string="Readiness",
         compute="_compute_readiness",
         help="Share of the blocking points that are fulfilled, in percent.",
     )

@@ -9,7 +9,6 @@ class SaasOnboardingPackage(models.Model):
 
     change_request_id = fields.Many2one(
         "saas.change.request",
-        string="Change Request",
         readonly=True,
         index="btree_not_null",
         ondelete="restrict",
@@ -22,6 +21,7 @@ class SaasOnboardingPackage(models.Model):
 
     @api.depends("change_request_id.name")
     def _compute_name(self):
-        super()._compute_name()
+        result = super()._compute_name()
         for package in self.filtered("change_request_id"):
             package.name = package.change_request_id.name
+        return result
