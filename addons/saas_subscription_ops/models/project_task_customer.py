@@ -21,8 +21,9 @@ class ProjectTask(models.Model):
     saas_is_customer_task = fields.Boolean(
         string="Task of the Customer",
         tracking=True,
-        help="The customer sees it in the portal and marks it as done there. While it "
-        "can be done and is not, the onboarding waits for the customer.",
+        help="The customer sees its name, description and due day in the portal and "
+        "marks it as done there. While it can be done and is not, the onboarding waits "
+        "for the customer.",
     )
 
     @api.model_create_multi

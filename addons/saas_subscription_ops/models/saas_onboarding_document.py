@@ -89,6 +89,7 @@ class SaasOnboardingDocument(models.Model):
         copy=False,
         index=True,
         tracking=True,
+        group_expand=True,
     )
     is_open = fields.Boolean(compute="_compute_is_open", search="_search_is_open")
     refuse_reason = fields.Text(copy=False, readonly=True)

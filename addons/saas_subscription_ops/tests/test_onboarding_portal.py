@@ -94,6 +94,7 @@ class TestOnboardingPortal(DocumentCase, HttpCase):
         self.assertTrue(version.is_from_portal)
         self.assertEqual(version.uploaded_by_id, self.buyer)
         self.assertEqual(version.attachment_id.raw, PDF)
+        self.assertEqual(self.agreement.activity_ids.user_id, self.csm)
         self.refuse(self.agreement, "Page 3 is missing")
         page = self.url_open(self.url).text
         self.assertIn("Page 3 is missing", page)
