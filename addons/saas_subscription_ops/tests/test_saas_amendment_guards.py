@@ -215,8 +215,10 @@ class TestAmendmentGuards(AmendmentCase):
         self.assertEqual(self.due(), 0.0)
 
     def test_renewal_waits_for_the_term(self):
-        with self.assertRaises(AmendmentError):
-            self.subscription.amend("renewal", date_effective=date(2026, 9, 1))
+        # Early on the first day of a billing period only, and never later.
+        for day in (date(2026, 9, 15), date(2027, 4, 1)):
+            with self.assertRaises(AmendmentError):
+                self.subscription.amend("renewal", date_effective=day)
 
     def test_trial_ended_early_takes_coupon_and_fees_along(self):
         coupon = self.env["saas.coupon"].create(

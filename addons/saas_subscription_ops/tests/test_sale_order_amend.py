@@ -485,7 +485,7 @@ class TestSaleOrderAmend(QuoteCase):
     def test_renewal_takes_effect_at_the_term_end(self):
         order = self.renew()
         order.saas_start_date = date(2027, 1, 1)
-        with self.assertRaisesRegex(UserError, "takes effect on that day"):
+        with self.assertRaisesRegex(UserError, "lies within a billing period"):
             order.action_confirm()
 
     def test_ramp_on_an_amendment_is_refused(self):
