@@ -18,6 +18,15 @@ FORECAST_FIELDS = frozenset(
 )
 #: Once it is decided the category says what came.
 OUTCOME_CATEGORIES = {"renewed": "commit", "expired": "lost", "cancelled": "lost"}
+#: What the record of another term end takes over, besides who chose the category.
+HANDED_ON = (
+    "is_manual_forecast",
+    "category_date",
+    "date_forecast",
+    "likelihood",
+    "likelihood_reasons",
+    "signal_data",
+)
 #: What category and forecast are derived from.
 FORECAST_INPUTS = frozenset(
     {
@@ -158,8 +167,7 @@ class SaasRenewal(models.Model):
 
     def _hand_on(self, other):
         result = super()._hand_on(other)
-        names = ("is_manual_forecast", "category_date")
-        vals = {name: self[name] for name in names}
+        vals = {name: self[name] for name in HANDED_ON}
         other.write({**vals, "category_user_id": self.category_user_id.id})
         return result
 

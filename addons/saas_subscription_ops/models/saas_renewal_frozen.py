@@ -103,6 +103,16 @@ class SaasRenewal(models.Model):
         self.filtered(lambda one: one.date_forecast != day)._refresh_forecast(day)
         self._take_snapshots("month", day)
 
+    def _hand_on(self, other):
+        """Let the record of the new term end know what was forecast at the window."""
+        result = super()._hand_on(other)
+        kept = self.snapshot_ids.filtered(lambda one: one.kind == "window")
+        if kept and not other.is_forecast_kept:
+            # sudo: nobody has the right to write snapshots; this is the code that does
+            (vals,) = kept.sudo().copy_data({"renewal_id": other.id})
+            kept.sudo().create(vals)
+        return result
+
     def _take_snapshots(self, kind: str, day: date):
         """Keep the forecast, unless it was kept already.
 

@@ -138,6 +138,22 @@ class TestSaasRenewalForecast(RenewalForecastCase):
         self.assertEqual(found[self.expiring.id], [("at_risk", -20, "2027-03-01")])
         self.assertEqual([row[0] for row in found[self.auto.id]], ["auto_renew"])
 
+    def test_a_forecast_that_fails_stops_no_other(self):
+        prepare = type(self.Renewal)._prepare_likelihood_vals
+
+        def fail(renewal, got, day):
+            if renewal.subscription_id == self.auto:
+                raise ValueError("no idea")
+            return prepare(renewal, got, day)
+
+        tomorrow = WINDOW + timedelta(days=1)
+        with patch.object(type(self.Renewal), "_prepare_likelihood_vals", fail):
+            self.process(tomorrow)
+        self.assertEqual(self.renewal().date_forecast, WINDOW)
+        self.assertEqual(self.renewal(self.expiring).date_forecast, tomorrow)
+        (failure,) = self.exceptions("renewal.step_failed")
+        self.assertEqual((failure.res_id, failure.name), (self.renewal().id, "no idea"))
+
     def test_after_its_notice_day_a_contract_is_committed_whatever_else(self):
         self.partner.sudo().write({"saas_standing": "closed"})
         self.process(END - timedelta(days=31))

@@ -6,7 +6,7 @@ from freezegun import freeze_time
 
 from odoo import Command, fields
 from odoo.exceptions import AccessError
-from odoo.tests import new_test_user, tagged
+from odoo.tests import Form, new_test_user, tagged
 from odoo.tools import mute_logger
 
 from ..exceptions import LedgerError
@@ -45,6 +45,24 @@ class TestSaasRenewalKept(RenewalForecastCase):
         self.assertEqual(snapshot.user_id, self.owner)
         self.assertEqual(self.renewal().amount_kept, 6000.0)
         self.assertTrue(self.renewal().is_forecast_kept)
+
+    def test_a_moved_term_end_takes_its_forecast_along(self):
+        renewal = self.renewal()
+        renewal.with_user(self.csm).category = "at_risk"
+        self.auto.with_user(self.manager).pause(
+            date_effective=date(2026, 11, 10),
+            date_resume=date(2026, 11, 20),
+            pause_mode="extend",
+        )
+        other = self.auto.renewal_ids - renewal
+        self.assertEqual((renewal.outcome, other.outcome), ("moved", "open"))
+        self.assertEqual(
+            (other.category, other.category_user_id), ("at_risk", self.csm)
+        )
+        self.assertEqual((other.likelihood, other.date_forecast), (85, WINDOW))
+        self.assertEqual(other.snapshot_ids.mapped("kind"), ["window"])
+        self.assertEqual(other.amount_kept, 6000.0)
+        self.assertEqual(other.snapshot_ids.date, WINDOW)
 
     def test_nobody_changes_a_snapshot(self):
         snapshot = self.renewal().snapshot_ids
@@ -239,6 +257,15 @@ class TestSaasRenewalKept(RenewalForecastCase):
             self.assertEqual(renewal.amount_available, 6000.0)
             self.assertTrue(renewal.snapshot_ids.read(["amount_forecast"]))
             self.assertEqual(self.auto.with_user(user).renewal_count, 1)
+
+    def test_the_owner_works_on_the_form(self):
+        renewal = self.renewal().with_user(self.owner)
+        with Form(renewal) as form:
+            form.amount_target = 7000.0
+            form.category = "best_case"
+        self.assertEqual(renewal.amount_target, 7000.0)
+        self.assertEqual(renewal.amount_forecast, 4800.0)
+        self.assertTrue(renewal.is_manual_category)
 
     def test_portal_users_see_nothing(self):
         contact = self.env["res.partner"].create(
