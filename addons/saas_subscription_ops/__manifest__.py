@@ -69,6 +69,7 @@
         "views/saas_billing_run_charge_views.xml",
         "views/saas_billing_schedule_views.xml",
         "views/saas_renewal_step_views.xml",
+        "views/crm_lead_kind_views.xml",
         "wizards/saas_renewal_coterm_wizard_views.xml",
         "views/saas_renewal_views.xml",
         "views/saas_renewal_snapshot_views.xml",

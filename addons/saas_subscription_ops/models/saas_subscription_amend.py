@@ -102,6 +102,8 @@ class SaasSubscription(models.Model):
     ):
         """Renew the running term; see ``amend``.
 
+        A renewal at the term end that is agreed already is returned.
+
         :param int term_months: default the plan's term
         :param float uplift: percent on every recurring price
         :param str effective: ``term_end``, or ``date`` for an early renewal
@@ -109,6 +111,15 @@ class SaasSubscription(models.Model):
             The first day of a billing period
         :param date_term_end: first day after the next term, instead of its length
         """
+        if effective == "term_end" and not date_effective:
+            # The term after the next one is not renewed by a second click.
+            known = self.amendment_ids.filtered(
+                lambda a: (
+                    a.kind == "renewal" and a.state in ("to_approve", "scheduled")
+                )
+            )
+            if known:
+                return known[:1]
         if term_months:
             options["term_months"] = term_months
         if date_term_end:
