@@ -178,17 +178,21 @@ class SaasChangeRequest(models.Model):
 
     @api.depends("product_id", "hours")
     def _compute_price(self):
-        hour = self.env.ref("uom.product_uom_hour", raise_if_not_found=False)
         for request in self:
             if request.state in FIXED_STATES:
                 continue
             product = request.product_id.with_company(request.company_id)
-            price = product.lst_price
-            if hour and product.uom_id._has_common_reference(hour):
-                price *= hour._compute_quantity(
-                    request.hours, product.uom_id, round=False
-                )
+            price = product.lst_price * request._get_quantity()
             request.price = request.currency_id.round(price) if product else 0
+
+    def _get_quantity(self) -> float:
+        """Return the quantity to sell: the hours if the product is sold by time."""
+        self.ensure_one()
+        hour = self.env.ref("uom.product_uom_hour", raise_if_not_found=False)
+        unit = self.product_id.uom_id
+        if not hour or not unit or not unit._has_common_reference(hour):
+            return 1.0
+        return hour._compute_quantity(self.hours, unit, round=False)
 
     # ------------------------------------------------------------------
     # CRUD

@@ -3,6 +3,7 @@
 
 from odoo import Command, fields, models
 from odoo.exceptions import AccessError
+from odoo.tools import float_round
 
 from ..exceptions import ChangeRequestError
 
@@ -159,7 +160,9 @@ class SaasChangeRequest(models.Model):
         }
 
     def _prepare_order_line_vals(self, order) -> dict:
-        """Prepare the line that sells the change: one piece at its price.
+        """Prepare the line that sells the change, at exactly its price.
+
+        Sold by the hour where that gives the price to the cent, else as one piece.
 
         :param order: ``sale.order`` whose currency counts
         :return: values of ``sale.order.line``
@@ -170,13 +173,18 @@ class SaasChangeRequest(models.Model):
             self.company_id,
             fields.Date.context_today(self),
         )
+        digits = self.env["decimal.precision"].precision_get("Product Price")
+        quantity = self._get_quantity() or 1.0
+        unit_price = float_round(price / quantity, precision_digits=digits)
+        if order.currency_id.compare_amounts(unit_price * quantity, price):
+            quantity, unit_price = 1.0, price
         return {
             "product_id": self.product_id.id,
             "name": "\n".join(
                 filter(None, (f"{self.product_id.name}: {self.name}", self.description))
             ),
-            "product_uom_qty": 1,
-            "price_unit": price,
+            "product_uom_qty": quantity,
+            "price_unit": unit_price,
             "discount": 0,
             "sequence": 1000,
         }

@@ -58,7 +58,7 @@ class TestSaasChangeRequest(SubscriptionCase):
         self.assertEqual(order.saas_amended_subscription_id, self.subscription)
         self.assertEqual(order.user_id, self.salesperson)
         line = order.order_line.filtered(lambda ln: ln.product_id == self.work)
-        self.assertEqual((line.product_uom_qty, line.price_unit), (1, 1200))
+        self.assertEqual((line.product_uom_qty, line.price_unit), (8, 150))
         self.assertFalse(order.saas_quote_problem)
         order.with_user(self.salesperson).action_confirm()
         order.saas_accept_change_requests()
@@ -74,7 +74,7 @@ class TestSaasChangeRequest(SubscriptionCase):
             lambda ln: ln.product_id == self.work
         )
         self.assertEqual(charged.kind, "one_time")
-        self.assertEqual(charged.price_unit, 1200)
+        self.assertEqual((charged.quantity, charged.price_unit), (8, 150))
         for name in ("change_requested", "change_accepted"):
             self.assertEqual(len(self.events(request, f"onboarding.{name}")), 1)
         self.assertEqual(
@@ -202,8 +202,12 @@ class TestSaasChangeRequest(SubscriptionCase):
         self.assertEqual(request.price, 600)
         request.price = 500
         request.action_estimate()
-        request.action_quote()
-        self.assertEqual(request.order_id.order_line[-1:].price_unit, 500)
+        for price, hours, terms in ((500, 4, (4, 125)), (100, 3, (1, 100))):
+            request.write({"hours": hours, "price": price})
+            request.action_quote()
+            line = request.order_id.order_line[-1:]
+            self.assertEqual((line.product_uom_qty, line.price_unit), terms)
+            request.order_id._action_cancel()
 
     # Access ----------------------------------------------------------
     def test_delivery_sees_hours_not_prices(self):
