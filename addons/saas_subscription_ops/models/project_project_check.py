@@ -246,14 +246,17 @@ class ProjectProject(models.Model):
         [[booked]] = self.env["account.analytic.line"]._read_group(
             [("project_id", "=", self.id)], aggregates=["date:max"]
         )
+        Message = self.env["mail.message"]
         # Tracked changes are messages too; what crons write comes from the robot.
-        [[written]] = self.env["mail.message"]._read_group(
+        [[written]] = Message._read_group(
             about & Domain("author_id", "not in", (False, robot.id)),
             aggregates=["date:max"],
         )
+        # The first message is of its creation, which may be after the kick-off.
+        [[created]] = Message._read_group(about, aggregates=["date:min"])
         moved = [task.date_last_stage_update for task in tasks]
         reached = self.milestone_ids.mapped("reached_date")
-        moments = [moment.date() for moment in (written, *moved) if moment]
+        moments = [moment.date() for moment in (created, written, *moved) if moment]
         return [day for day in (booked, *reached, *moments) if day]
 
     def _saas_sync_alerts(self, facts: list[dict], day: date):

@@ -187,6 +187,15 @@ class TestOnboardingAlerts(OnboardingCase):
         self.check(date(2026, 3, 10))
         self.assertNotIn("inactive", self.codes())
 
+    def test_a_late_signature_is_no_inactivity(self):
+        self.company.saas_onboarding_inactive_days = 2
+        project = self.start(self.training_product, start=date(2026, 2, 2))
+        project._saas_get_all_tasks().date_last_stage_update = False
+        self.check(date(2026, 3, 3), project)
+        self.assertFalse(self.alerts(project, "inactive"))
+        self.check(date(2026, 3, 4), project)
+        self.assertTrue(self.alerts(project, "inactive"))
+
     def test_company_sets_the_limit_of_inactivity(self):
         self.company.saas_onboarding_inactive_days = 2
         self.check(date(2026, 3, 4))
