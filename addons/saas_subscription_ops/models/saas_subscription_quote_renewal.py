@@ -92,6 +92,10 @@ class SaasSubscription(models.Model):
             raise QuoteError(problem)
         months = term_months or self.plan_id.term_months or 12
         vals = {"saas_date_term_end": until, "saas_quoted_term_end": self.term_end}
+        last_day = fields.Date.subtract(start, days=1)
+        if last_day > fields.Date.context_today(self):
+            # It can be signed as long as the term it renews is running.
+            vals["validity_date"] = last_day
         if owner:
             vals["user_id"] = owner.id
         order = self._create_quote(

@@ -192,6 +192,8 @@ class TestRenewal(RenewalCase):
         order = renewal.order_id
         self.assertEqual((order.state, order.saas_start_date), ("draft", END))
         self.assertEqual(order.opportunity_id, renewal.lead_id)
+        # It can be signed until the term is over.
+        self.assertEqual(order.validity_date, date(2027, 2, 28))
         self.assertEqual(order.user_id, self.salesperson)
         mails = self.env["mail.mail"].search(
             [("model", "=", "saas.renewal"), ("res_id", "=", renewal.id)]
