@@ -110,13 +110,12 @@ class ProjectProject(models.Model):
             origins = self.with_context(milestone_mapping=mapping)
         projects = super(ProjectProject, origins).copy(default)
         # The mapping means "being copied" to whoever finds it in the context.
-        projects = projects.with_context(
-            {
-                key: value
-                for key, value in projects.env.context.items()
-                if key != "milestone_mapping" or key in self.env.context
-            }
-        )
+        context = {
+            key: value
+            for key, value in projects.env.context.items()
+            if key != "milestone_mapping" or key in self.env.context
+        }
+        projects = projects.with_env(projects.env(context=context))
         for origin, project in zip(self, projects, strict=True):
             origin._saas_copy_documents_to(project, mapping)
         return projects
@@ -131,7 +130,7 @@ class ProjectProject(models.Model):
         return milestones, tasks
 
     def _saas_adopt(self, package, tasks, milestones):
-        super()._saas_adopt(package, tasks, milestones)
+        result = super()._saas_adopt(package, tasks, milestones)
         # sudo: packages are added by whoever sells them
         documents = self.sudo().saas_document_ids.filtered(
             lambda one: (
@@ -139,6 +138,7 @@ class ProjectProject(models.Model):
             )
         )
         documents.package_id = package
+        return result
 
     def _saas_copy_documents_to(self, project, milestone_mapping: dict, package=None):
         """Copy the documents of this project or template to another, as drafts.
@@ -173,17 +173,17 @@ class ProjectProject(models.Model):
     # Plan
     # ------------------------------------------------------------------
     def _saas_plan_package(self, package):
-        super()._saas_plan_package(package)
+        result = super()._saas_plan_package(package)
         # sudo: see _saas_adopt
         documents = self.sudo().saas_document_ids.filtered(
             lambda one: one.package_id == package and one.saas_day_offset > 0
         )
-        if not documents:
-            return
-        count = max(documents.mapped("saas_day_offset"))
-        days = self._saas_get_dated_ends(self.company_id, package.date_start, count)
-        for document in documents:
-            document.due_date = days[document.saas_day_offset][0]
+        if documents:
+            count = max(documents.mapped("saas_day_offset"))
+            days = self._saas_get_dated_ends(self.company_id, package.date_start, count)
+            for document in documents:
+                document.due_date = days[document.saas_day_offset][0]
+        return result
 
     def _saas_move_plan(self, before: date, kickoff: date):
         # sudo: the plan moves as a whole
@@ -197,18 +197,20 @@ class ProjectProject(models.Model):
             one: calendar.position(one.package_id.date_start or before, one.due_date)
             for one in documents
         }
-        super()._saas_move_plan(before, kickoff)
+        result = super()._saas_move_plan(before, kickoff)
         for one, place in places.items():
             one.due_date = calendar.after(one.package_id.date_start or kickoff, place)
+        return result
 
     # ------------------------------------------------------------------
     # Once a day
     # ------------------------------------------------------------------
     def _saas_on_daily_check(self, day: date):
-        super()._saas_on_daily_check(day)
+        result = super()._saas_on_daily_check(day)
         start = self._saas_get_day_start(self.company_id, day)
         self._saas_sync_waiting(start.astimezone(pytz.utc).replace(tzinfo=None))
         self._saas_remind_of_documents(day)
+        return result
 
     def _saas_get_activity_days(self) -> list:
         # sudo: what the customer sends keeps the project alive, whoever may read it
