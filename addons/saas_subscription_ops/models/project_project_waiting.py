@@ -290,7 +290,9 @@ class ProjectProject(models.Model):
                 working,
                 window,
                 # What is still open counts as far as the daily check has come.
-                min(window[1], pytz.utc.localize(project.saas_wait_measured_at)),
+                min(
+                    window[1], pytz.utc.localize(project.saas_wait_measured_at or begin)
+                ),
             )
             for project, group in waits.grouped("project_id").items()
         )
