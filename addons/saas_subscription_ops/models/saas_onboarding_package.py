@@ -25,7 +25,6 @@ class SaasOnboardingPackage(models.Model):
     company_id = fields.Many2one(related="project_id.company_id", store=True)
     order_id = fields.Many2one(
         "sale.order",
-        string="Order",
         readonly=True,
         index="btree_not_null",
         ondelete="restrict",
@@ -33,7 +32,6 @@ class SaasOnboardingPackage(models.Model):
     )
     order_line_id = fields.Many2one(
         "sale.order.line",
-        string="Order Line",
         readonly=True,
         index="btree_not_null",
         ondelete="set null",
@@ -41,7 +39,6 @@ class SaasOnboardingPackage(models.Model):
     )
     template_id = fields.Many2one(
         "project.project",
-        string="Template",
         readonly=True,
         index="btree_not_null",
         ondelete="set null",
@@ -54,10 +51,8 @@ class SaasOnboardingPackage(models.Model):
         readonly=True,
         help="Day from which the due days of the template were counted.",
     )
-    hours_budget = fields.Float(string="Hours Budget")
-    hours_spent = fields.Float(
-        string="Hours Spent", compute="_compute_hours_spent", store=True
-    )
+    hours_budget = fields.Float()
+    hours_spent = fields.Float(compute="_compute_hours_spent", store=True)
     hours_progress = fields.Float(
         string="Budget Used (%)", compute="_compute_hours_progress"
     )
