@@ -41,6 +41,13 @@ class TimelineMixin:
             ]
         )
 
+    @classmethod
+    def forecast(cls, project, health="late"):
+        """Give the forecast; every change of a milestone makes it anew."""
+        project.write(
+            {"saas_health": health, "saas_go_live_predicted": date(2026, 4, 9)}
+        )
+
 
 @tagged("post_install", "-at_install")
 @freeze_time("2026-03-16")
@@ -68,6 +75,8 @@ class TestOnboardingTimeline(TimelineMixin, SubscriptionCase):
         cls.project.milestone_ids[0].deadline = date(2026, 3, 10)
         cls.other = cls.create_project("Beta", saas_health="on_track")
         cls.create_marks(cls.other, date(2026, 3, 20), saas_phase_id=phases[1].id)
+        cls.forecast(cls.project)
+        cls.forecast(cls.other, "on_track")
 
     def _timeline(self, user=None, **filters):
         Project = self.env["project.project"].with_user(user or self.delivery)
@@ -166,9 +175,9 @@ class TestOnboardingTimelinePage(TimelineMixin, SubscriptionCase, HttpCase):
 
     def test_timeline_in_the_browser(self):
         user = self.new_user("tour_timeline", f"project.group_project_user,{ROLE}user")
-        self.create_marks(
-            self.create_project(user_id=user.id), date(2026, 3, 10), date(2026, 3, 30)
-        )
+        project = self.create_project(user_id=user.id)
+        self.create_marks(project, date(2026, 3, 10), date(2026, 3, 30))
+        self.forecast(project)
         self.create_project("Beta", saas_health="on_track")
         self.start_tour(
             "/odoo/saas-onboarding-timeline",
