@@ -294,3 +294,7 @@ def attempt_renewal(record, work):
                 "saas_retry_steps" if is_renewal else "saas_retry_settle_renewals"
             ),
         )
+    else:
+        if record._name != "saas.renewal":
+            # Renewals say for themselves when their steps are taken.
+            record._saas_resolve(STEP_FAILED)
