@@ -1,5 +1,6 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from . import (  # isort: skip  the mixin first, others inherit it
+    saas_default_guard,
     saas_mixin,
     saas_support_tier,
     saas_event_type,

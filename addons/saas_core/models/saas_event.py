@@ -111,6 +111,7 @@ class SaasEvent(models.Model):
 
     _name = "saas.event"
     _description = "Event"
+    _inherit = ["saas.default.guard"]
     _order = "id desc"
     # No create/write columns: users could not be deleted from the ledger's rows, and
     # actor and time are facts of their own.

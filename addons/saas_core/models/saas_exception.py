@@ -49,7 +49,12 @@ class SaasException(models.Model):
 
     _name = "saas.exception"
     _description = "Exception"
-    _inherit = ["mail.thread", "mail.activity.mixin", "saas.mixin"]
+    _inherit = [
+        "mail.thread",
+        "mail.activity.mixin",
+        "saas.mixin",
+        "saas.default.guard",
+    ]
     _order = "severity_rank desc, due_at, id desc"
 
     name = fields.Char(string="Message", required=True, readonly=True)

@@ -21,6 +21,7 @@ class SaasKpiValue(models.Model):
 
     _name = "saas.kpi.value"
     _description = "KPI Value"
+    _inherit = ["saas.default.guard"]
     _order = "date_start desc, kpi_id, dimension"
 
     kpi_id = fields.Many2one(

@@ -32,6 +32,7 @@ class SaasSlaClock(models.Model):
 
     _name = "saas.sla.clock"
     _description = "SLA Clock"
+    _inherit = ["saas.default.guard"]
     _order = "due_at, id"
     _rec_name = "ticket_id"
 

@@ -7,6 +7,7 @@ class SaasSlaEscalationLog(models.Model):
 
     _name = "saas.sla.escalation.log"
     _description = "SLA Escalation Log"
+    _inherit = ["saas.default.guard"]
     _order = "run_at desc, id desc"
 
     clock_id = fields.Many2one(

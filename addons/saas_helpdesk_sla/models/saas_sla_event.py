@@ -10,6 +10,7 @@ class SaasSlaEvent(models.Model):
 
     _name = "saas.sla.event"
     _description = "Ticket Log"
+    _inherit = ["saas.default.guard"]
     _order = "occurred_at, id"
     _rec_name = "kind"
     _log_access = False

@@ -17,6 +17,7 @@ class SaasSlaResult(models.Model):
 
     _name = "saas.sla.result"
     _description = "SLA Result"
+    _inherit = ["saas.default.guard"]
     _order = "decided_at desc, id desc"
     _rec_name = "ticket_id"
 

@@ -57,7 +57,9 @@ class SaasAmendment(models.Model):
         "mail.activity.mixin",
         "saas.mixin",
         "saas.state.mixin",
+        "saas.default.guard",
     ]
+    _undefaultable = PROTECTED_FIELDS
     _order = "date_effective desc, id desc"
     _check_company_auto = True
 
@@ -226,6 +228,10 @@ class SaasAmendment(models.Model):
     _term_not_negative = models.Constraint(
         "CHECK (term_months >= 0)", "A term can't be negative."
     )
+    _uplift_range = models.Constraint(
+        "CHECK (uplift IS NULL OR uplift >= -100)",
+        "Uplift (%): a price can't fall by more than 100 percent. Enter -100 or more.",
+    )
     _state_date_idx = models.Index("(state, date_effective)")
 
     # ------------------------------------------------------------------
@@ -282,6 +288,7 @@ class SaasAmendment(models.Model):
     def create(self, vals_list):
         for vals in vals_list:
             self._check_protected(vals)
+            self._check_uplift(vals.get("uplift"))
             if vals.get("name", "/") == "/":
                 # sudo: drawing a number needs no right on sequences
                 vals["name"] = (
@@ -291,6 +298,7 @@ class SaasAmendment(models.Model):
 
     def write(self, vals):
         self._check_protected(vals)
+        self._check_uplift(vals.get("uplift"))
         if not self.env.su and vals.keys() - {"reason", "message_ids", "activity_ids"}:
             self._check_editable()
         return super().write(vals)
@@ -305,6 +313,21 @@ class SaasAmendment(models.Model):
                 self.env._(
                     "State and approval of an amendment can't be set by hand: use "
                     "Confirm, Approve, Refuse and Undo."
+                )
+            )
+
+    def _check_uplift(self, uplift: float | None):
+        """Refuse a reduction that makes prices negative.
+
+        :param float uplift: percent
+        :raise AmendmentError: below minus 100
+        """
+        if (uplift or 0.0) < -100:
+            raise AmendmentError(
+                self.env._(
+                    "Uplift (%%): a price can't fall by more than 100 percent. Enter "
+                    "-100 or more instead of %(uplift)s.",
+                    uplift=f"{uplift:g}",
                 )
             )
 

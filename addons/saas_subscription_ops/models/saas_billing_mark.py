@@ -29,6 +29,7 @@ class SaasBillingMark(models.Model):
 
     _name = "saas.billing.mark"
     _description = "Settled Subscription"
+    _inherit = ["saas.default.guard"]
     _rec_name = "subscription_id"
     _check_company_auto = True
 

@@ -64,7 +64,9 @@ class SaasBillingRun(models.Model):
         "mail.activity.mixin",
         "saas.mixin",
         "saas.state.mixin",
+        "saas.default.guard",
     ]
+    _undefaultable = PROTECTED_FIELDS
     _order = "id desc"
     _check_company_auto = True
 

@@ -13,6 +13,7 @@ class SaasBillingRunCharge(models.Model):
 
     _name = "saas.billing.run.charge"
     _description = "Proposed Charge"
+    _inherit = ["saas.default.guard"]
     _order = "run_line_id, service_start, id"
 
     run_line_id = fields.Many2one(

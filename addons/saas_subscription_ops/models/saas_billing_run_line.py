@@ -30,7 +30,7 @@ class SaasBillingRunLine(models.Model):
 
     _name = "saas.billing.run.line"
     _description = "Billing Run Line"
-    _inherit = ["saas.mixin"]
+    _inherit = ["saas.mixin", "saas.default.guard"]
     _order = "run_id desc, state, id"
     _check_company_auto = True
 

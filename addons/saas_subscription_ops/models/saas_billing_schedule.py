@@ -32,7 +32,13 @@ class SaasBillingSchedule(models.Model):
 
     _name = "saas.billing.schedule"
     _description = "Billing Schedule"
-    _inherit = ["mail.thread", "mail.activity.mixin", "saas.mixin"]
+    _inherit = [
+        "mail.thread",
+        "mail.activity.mixin",
+        "saas.mixin",
+        "saas.default.guard",
+    ]
+    _undefaultable = PROTECTED_FIELDS
     _order = "date_next, id"
     _check_company_auto = True
 

@@ -17,6 +17,7 @@ class SaasCharge(models.Model):
 
     _name = "saas.charge"
     _description = "Charge"
+    _inherit = ["saas.default.guard"]
     _order = "service_start desc, id desc"
     _check_company_auto = True
 

@@ -13,10 +13,14 @@ class SaasGuardMixin(models.AbstractModel):
 
     _name = "saas.guard.mixin"
     _description = "Document with Guarded Fields"
+    _inherit = ["saas.default.guard"]
 
     #: Names of the fields the steps set.
     _own_fields = ()
     _initial_state = "draft"
+
+    def _is_undefaultable(self, name):
+        return name in self._own_fields
 
     @api.model_create_multi
     def create(self, vals_list):

@@ -47,17 +47,17 @@ class SaasHandoverContact(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        handovers = self.env["saas.handover"].browse(
-            [vals["handover_id"] for vals in vals_list if vals.get("handover_id")]
-        )
-        handovers._check_promises({"contact_ids": True})
         contacts = super().create(vals_list)
+        # Afterwards, since a default may have named the handover.
+        contacts.handover_id._check_promises({"contact_ids": True})
         contacts.handover_id._settle()
         return contacts
 
     def write(self, vals):
         self.handover_id._check_promises({"contact_ids": True})
         result = super().write(vals)
+        if "handover_id" in vals:
+            self.handover_id._check_promises({"contact_ids": True})
         self.handover_id._settle()
         return result
 

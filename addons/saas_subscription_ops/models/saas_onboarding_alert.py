@@ -21,6 +21,7 @@ class SaasOnboardingAlert(models.Model):
 
     _name = "saas.onboarding.alert"
     _description = "Onboarding Alert"
+    _inherit = ["saas.default.guard"]
     _order = "date_opened desc, id desc"
     _rec_name = "message"
 

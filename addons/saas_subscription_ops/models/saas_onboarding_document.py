@@ -28,7 +28,13 @@ class SaasOnboardingDocument(models.Model):
 
     _name = "saas.onboarding.document"
     _description = "Onboarding Document"
-    _inherit = ["mail.thread", "mail.activity.mixin", "saas.state.mixin"]
+    _inherit = [
+        "mail.thread",
+        "mail.activity.mixin",
+        "saas.state.mixin",
+        "saas.default.guard",
+    ]
+    _undefaultable = PROTECTED_FIELDS
     _order = "project_id, sequence, id"
     _check_company_auto = True
 

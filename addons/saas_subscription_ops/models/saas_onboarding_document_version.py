@@ -12,6 +12,7 @@ class SaasOnboardingDocumentVersion(models.Model):
 
     _name = "saas.onboarding.document.version"
     _description = "Version of an Onboarding Document"
+    _inherit = ["saas.default.guard"]
     _order = "document_id, number desc"
     _rec_name = "file_name"
 

@@ -11,6 +11,7 @@ class SaasOnboardingPackage(models.Model):
 
     _name = "saas.onboarding.package"
     _description = "Onboarding Package"
+    _inherit = ["saas.default.guard"]
     _order = "project_id, id"
     _check_company_auto = True
 

@@ -18,6 +18,7 @@ class SaasOnboardingWait(models.Model):
 
     _name = "saas.onboarding.wait"
     _description = "Waiting Time of an Onboarding"
+    _inherit = ["saas.default.guard"]
     _order = "date_start desc, id desc"
 
     project_id = fields.Many2one(

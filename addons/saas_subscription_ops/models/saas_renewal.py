@@ -36,7 +36,12 @@ class SaasRenewal(models.Model):
 
     _name = "saas.renewal"
     _description = "Renewal"
-    _inherit = ["mail.thread", "mail.activity.mixin", "saas.mixin"]
+    _inherit = [
+        "mail.thread",
+        "mail.activity.mixin",
+        "saas.mixin",
+        "saas.default.guard",
+    ]
     _order = "term_end, id"
     _check_company_auto = True
 

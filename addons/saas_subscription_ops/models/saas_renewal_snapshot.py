@@ -17,6 +17,7 @@ class SaasRenewalSnapshot(models.Model):
 
     _name = "saas.renewal.snapshot"
     _description = "Renewal Forecast Snapshot"
+    _inherit = ["saas.default.guard"]
     _order = "date desc, id desc"
     _rec_name = "renewal_id"
 

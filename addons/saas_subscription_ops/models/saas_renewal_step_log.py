@@ -7,6 +7,7 @@ class SaasRenewalStepLog(models.Model):
 
     _name = "saas.renewal.step.log"
     _description = "Renewal Step Taken"
+    _inherit = ["saas.default.guard"]
     _order = "done_on, id"
 
     renewal_id = fields.Many2one(

@@ -34,7 +34,9 @@ class SaasSubscription(models.Model):
         "mail.activity.mixin",
         "saas.mixin",
         "saas.state.mixin",
+        "saas.default.guard",
     ]
+    _undefaultable = {"state"}
     _order = "date_start desc, id desc"
     _check_company_auto = True
 

@@ -39,6 +39,7 @@ from . import test_onboarding_waiting
 from . import test_onboarding_portal
 from . import test_saas_handover
 from . import test_saas_change_request
+from . import test_onboarding_integrity
 from . import test_onboarding_live
 from . import test_onboarding_timeline
 from . import test_saas_renewal_tour
@@ -46,3 +47,4 @@ from . import test_saas_renewal
 from . import test_saas_renewal_ways
 from . import test_flow_renewal_14_months
 from . import test_tour_onboarding
+from . import test_forged_defaults
