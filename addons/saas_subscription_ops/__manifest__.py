@@ -2,7 +2,7 @@
 {
     "name": "SaaS Subscription Operations",
     "summary": "Plans, subscriptions, amendments, billing runs, onboarding",
-    "version": "19.0.1.1.0",
+    "version": "19.0.1.2.0",
     "development_status": "Beta",
     "category": "SaaS Operations",
     "website": ("https://github.com/saas-operations-suite/saas-operations-suite"),
