@@ -118,6 +118,13 @@ class SaasChangeRequest(models.Model):
         ondelete="set null",
         groups=PRICE_GROUPS,
     )
+    order_ids = fields.One2many(
+        "sale.order",
+        "saas_change_request_id",
+        string="All Quotations",
+        readonly=True,
+        groups=PRICE_GROUPS,
+    )
     package_id = fields.Many2one(
         "saas.onboarding.package",
         readonly=True,

@@ -30,7 +30,8 @@ class SaasChangeRequest(models.Model):
         :return: window action of the quotation, or of the request for those who may
             not see quotations
         :raise AccessError: not for the user
-        :raise ChangeRequestError: no product to sell it as, or an unfit one
+        :raise ChangeRequestError: no product to sell it as, or an unfit one, or an
+            earlier quotation is open again
         :raise TransitionError: not estimated, or quoted already
         """
         self.ensure_one()
@@ -38,6 +39,7 @@ class SaasChangeRequest(models.Model):
         self._check_may_quote()
         self._check_state({"estimated", "declined"}, "quoted")
         self._check_product()
+        self._check_no_open_order()
         # sudo: Customer Success quotes changes without any right on other orders
         order = self.sudo()._create_order()
         self._set_state({"estimated", "declined"}, "quoted", {"order_id": order.id})
@@ -83,6 +85,23 @@ class SaasChangeRequest(models.Model):
                 self.env._(
                     "Changes are quoted by sales, Subscription Managers or Customer "
                     "Success. Ask one of them; the estimate is kept."
+                )
+            )
+
+    def _check_no_open_order(self):
+        """Refuse a second order for a change that one charges, or could.
+
+        :raise ChangeRequestError: names it and the cure
+        """
+        # sudo: whether there is one, no more
+        orders = self.sudo().order_ids.filtered(lambda own: own.state != "cancel")
+        if orders:
+            raise ChangeRequestError(
+                self.env._(
+                    "%(order)s was made for %(name)s and is open: send or confirm it, "
+                    "or cancel it before the change is quoted again.",
+                    order=orders[0].name,
+                    name=self.name,
                 )
             )
 
@@ -140,6 +159,7 @@ class SaasChangeRequest(models.Model):
             order = subscription._create_quote("amendment", start)
         else:
             order = self.env["sale.order"].create(self._prepare_order_vals())
+        order.saas_change_request_id = self
         order.order_line = [Command.create(self._prepare_order_line_vals(order))]
         return order
 

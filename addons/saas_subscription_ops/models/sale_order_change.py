@@ -5,8 +5,20 @@ from odoo import fields, models
 class SaleOrder(models.Model):
     """Quotations of change requests tell them what became of them."""
 
-    _inherit = "sale.order"
+    _name = "sale.order"
+    _inherit = ["sale.order", "saas.guard.mixin"]
+    _own_fields = ("saas_change_request_id",)
 
+    saas_change_request_id = fields.Many2one(
+        "saas.change.request",
+        string="Quoted Change",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="set null",
+        help="The change this order was made for. Only the request's latest quotation "
+        "can be confirmed.",
+    )
     saas_change_request_ids = fields.One2many(
         "saas.change.request", "order_id", string="Change Requests"
     )
@@ -47,6 +59,39 @@ class SaleOrder(models.Model):
             for request in order.saas_change_request_ids:
                 request._withdraw(order)
         return True
+
+    def _saas_get_quote_problems(self) -> list[str]:
+        problems = super()._saas_get_quote_problems()
+        problem = self._saas_get_change_problem()
+        return [*problems, problem] if problem else problems
+
+    def _saas_get_change_problem(self) -> str:
+        """Return why the order must not charge its change, empty when it may.
+
+        A change is charged by one order: of several quotations only the latest counts.
+        """
+        self.ensure_one()
+        # sudo: whether it is the request's quotation, no more
+        order = self.sudo()._origin
+        request = order.saas_change_request_id
+        current = request.order_id
+        if not request or current == order:
+            return ""
+        if not current:
+            return self.env._(
+                "%(order)s is no quotation of the change %(name)s any more: quote the "
+                "change again from its request.",
+                order=order.name,
+                name=request.name,
+            )
+        return self.env._(
+            "%(order)s was replaced: the change %(name)s is quoted by %(current)s, and "
+            "is charged once. Confirm %(current)s, or change its lines to what was "
+            "agreed, and leave %(order)s cancelled.",
+            order=order.name,
+            name=request.name,
+            current=current.name,
+        )
 
     def unlink(self):
         # sudo: a deleted quotation leaves the estimate behind
