@@ -99,6 +99,7 @@ class SaasAmendment(models.Model):
 
     def _check_renewal(self):
         subscription = self.subscription_id
+        self._check_uplift(self.uplift)
         if not subscription.term_end:
             raise AmendmentError(
                 self.env._(

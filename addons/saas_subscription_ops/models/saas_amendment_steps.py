@@ -187,25 +187,34 @@ class SaasAmendment(models.Model):
             amendment.order_id._saas_on_amended(amendment)
 
     def _add_uplift(self):
-        """Turn the uplift of a renewal into new prices of its recurring lines."""
-        if self.kind != "renewal" or not self.uplift or self.line_ids:
+        """Turn the uplift of a renewal into new prices of its recurring lines.
+
+        Raised is what other amendments make of the price on that day. Lines the
+        renewal itself prices, or ends, are left to it.
+        """
+        if self.kind != "renewal" or not self.uplift:
             return
-        factor = 1 + self.uplift / 100
+        subscription = self.subscription_id
+        priced = self.line_ids.filtered(
+            lambda line: line.action == "end" or line.has_price
+        ).line_id
         day = fields.Date.subtract(self.date_effective, days=1)
-        digits = self.env["decimal.precision"].precision_get("Product Price")
-        for line in self.subscription_id.line_ids.filtered(
-            lambda line: line.kind == "recurring" and line._is_in_force(day)
-        ):
+        for line in subscription._get_quotable_lines(day):
+            agreed = line._get_line_on(self.date_effective)
+            if not agreed or line.root_id in priced.root_id:
+                continue
+            price = subscription._get_raised_price(agreed.price_unit, self.uplift)
             self.line_ids.create(
                 {
                     "amendment_id": self.id,
                     "action": "set",
                     "line_id": line.id,
-                    "quantity": line.quantity,
+                    "quantity": agreed.quantity,
                     "has_quantity": False,
+                    "has_price": price != agreed.price_unit,
                     "has_discount": False,
-                    "price_unit": round(line.price_unit * factor, digits),
-                    "discount": line.discount,
+                    "price_unit": price,
+                    "discount": agreed.discount,
                 }
             )
 

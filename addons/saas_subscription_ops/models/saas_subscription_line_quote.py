@@ -19,6 +19,23 @@ class SaasSubscriptionLine(models.Model):
             "discount": self.discount,
         }
 
+    def _get_line_on(self, day: date):
+        """Return the line of the same chain that applies on a day.
+
+        The end of the subscription does not count: a renewal may move it.
+
+        :param date day: calendar date in the subscription's time zone
+        :return: empty when the chain has ended by then
+        """
+        self.ensure_one()
+        return self.subscription_id.line_ids.filtered(
+            lambda line: (
+                line.root_id == self.root_id
+                and line.date_start <= day
+                and not (line.date_end and line.date_end <= day)
+            )
+        )[:1]
+
     def _get_later_segments(self, day: date):
         """Return the lines that continue this one after a day, ascending.
 

@@ -107,17 +107,15 @@ class SaasSubscription(models.Model):
             order_vals["pricelist_id"] = pricelist.id
         order = self.env["sale.order"].create(order_vals)
         day = fields.Date.subtract(start, days=1) if kind == "renewal" else start
-        lines = self._get_quotable_lines(max(day, self.date_start))
-        order.order_line = [
-            Command.create(
-                self._prepare_quote_line_vals(
-                    line,
-                    uplift,
-                    self._get_listed_price(pricelist, line, start),
+        vals_list = []
+        for line in self._get_quotable_lines(max(day, self.date_start)):
+            agreed = line._get_line_on(start)
+            if agreed:
+                listed = self._get_listed_price(pricelist, agreed, start)
+                vals_list.append(
+                    self._prepare_quote_line_vals(line, uplift, listed, agreed)
                 )
-            )
-            for line in lines
-        ]
+        order.order_line = [Command.create(line_vals) for line_vals in vals_list]
         return order
 
     def _get_listed_price(self, pricelist, line, day: date) -> float | None:
@@ -196,28 +194,41 @@ class SaasSubscription(models.Model):
             )
         return pricelist
 
-    def _prepare_quote_line_vals(self, line, uplift: float, listed=None) -> dict:
+    def _get_raised_price(self, price: float, uplift: float) -> float:
+        """Return a price after an uplift, rounded half up as prices are.
+
+        :param float price: price of one unit
+        :param float uplift: percent
+        """
+        if not uplift:
+            return price
+        digits = self.env["decimal.precision"].precision_get("Product Price")
+        return float_round(price * (1 + uplift / 100), precision_digits=digits)
+
+    def _prepare_quote_line_vals(
+        self, line, uplift: float, listed=None, agreed=None
+    ) -> dict:
         """Prepare the order line that continues a subscription line.
 
         :param line: ``saas.subscription.line``
         :param float uplift: percent
         :param float listed: price it starts from instead of its own
+        :param agreed: line of the same chain in force on the day the quotation
+            counts, when a change is agreed for that very day; default ``line``
         :return: values of ``sale.order.line``
         """
-        digits = self.env["decimal.precision"].precision_get("Product Price")
-        price = line.price_unit if listed is None else listed
-        if uplift:
-            price = float_round(price * (1 + uplift / 100), precision_digits=digits)
+        agreed = agreed or line
+        price = agreed.price_unit if listed is None else listed
         return {
             "saas_continued_line_id": line.id,
             "saas_quoted_terms": line._get_quotable_terms(),
-            "product_id": line.product_id.id,
-            "product_uom_id": line.product_uom_id.id,
-            "name": line.name,
-            "sequence": line.sequence,
-            "product_uom_qty": line.quantity,
-            "price_unit": price,
+            "product_id": agreed.product_id.id,
+            "product_uom_id": agreed.product_uom_id.id,
+            "name": agreed.name,
+            "sequence": agreed.sequence,
+            "product_uom_qty": agreed.quantity,
+            "price_unit": self._get_raised_price(price, uplift),
             # Another price list has its own idea of what is cheap.
-            "discount": line.discount if listed is None else 0.0,
-            "analytic_distribution": line.analytic_distribution,
+            "discount": agreed.discount if listed is None else 0.0,
+            "analytic_distribution": agreed.analytic_distribution,
         }

@@ -63,7 +63,34 @@ class SaasSubscription(models.Model):
                 name=self.name,
                 day=format_date(self.env, day),
             )
-        return self._get_boundary_problem(day)
+        return self._get_ramp_problem(day) or self._get_boundary_problem(day)
+
+    def _get_ramp_problem(self, day: date) -> str:
+        """Return which ramp steps would override what is agreed for a day, if any.
+
+        :param date day: first day of the next term, within the running one
+        """
+        self.ensure_one()
+        ramps = self._get_confirmed_amendments().filtered(
+            lambda a: a.kind == "ramp" and a.date_effective > day
+        )
+        if not ramps:
+            return ""
+        return self.env._(
+            "%(name)s has ramp steps after %(day)s, which would override what is "
+            "agreed for the next term: %(ramps)s. Undo them, or renew on %(end)s.",
+            name=self.name,
+            day=format_date(self.env, day),
+            ramps=", ".join(
+                self.env._(
+                    "%(ramp)s on %(day)s",
+                    ramp=ramp.name,
+                    day=format_date(self.env, ramp.date_effective),
+                )
+                for ramp in ramps
+            ),
+            end=format_date(self.env, self.term_end),
+        )
 
     def _get_boundary_problem(self, day: date) -> str:
         """Return that a day is not the first one of a billing period, if so."""

@@ -11,6 +11,7 @@ from . import test_onboarding
 from . import test_onboarding_packages
 from . import test_onboarding_alerts
 from . import test_onboarding_billing
+from . import test_onboarding_check
 from . import test_saas_subscription
 from . import test_saas_charge
 from . import test_saas_amendment
@@ -44,6 +45,8 @@ from . import test_onboarding_live
 from . import test_onboarding_timeline
 from . import test_saas_renewal_tour
 from . import test_saas_renewal
+from . import test_saas_renewal_terms
+from . import test_saas_renewal_mended
 from . import test_saas_renewal_ways
 from . import test_flow_renewal_14_months
 from . import test_tour_onboarding
