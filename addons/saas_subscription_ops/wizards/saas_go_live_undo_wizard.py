@@ -7,6 +7,8 @@ class SaasGoLiveUndoWizard(models.TransientModel):
 
     _name = "saas.go.live.undo.wizard"
     _description = "Take a Go-Live Back"
+    _inherit = "saas.record.wizard.mixin"
+    _subject_fields = ("project_id",)
 
     project_id = fields.Many2one("project.project", required=True, readonly=True)
     reason = fields.Text(required=True)

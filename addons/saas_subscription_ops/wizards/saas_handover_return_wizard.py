@@ -7,6 +7,8 @@ class SaasHandoverReturnWizard(models.TransientModel):
 
     _name = "saas.handover.return.wizard"
     _description = "Return a Handover to Sales"
+    _inherit = "saas.record.wizard.mixin"
+    _subject_fields = ("handover_id",)
 
     handover_id = fields.Many2one("saas.handover", required=True, readonly=True)
     question = fields.Text(required=True)

@@ -7,6 +7,8 @@ class SaasOnboardingDocumentDecideWizard(models.TransientModel):
 
     _name = "saas.onboarding.document.decide.wizard"
     _description = "Refuse or Waive a Document"
+    _inherit = "saas.record.wizard.mixin"
+    _subject_fields = ("document_ids", "version_id")
 
     document_ids = fields.Many2many(
         "saas.onboarding.document",

@@ -12,6 +12,8 @@ class SaasOnboardingDocumentUploadWizard(models.TransientModel):
 
     _name = "saas.onboarding.document.upload.wizard"
     _description = "Upload an Onboarding Document"
+    _inherit = "saas.record.wizard.mixin"
+    _subject_fields = ("document_id",)
 
     document_id = fields.Many2one(
         "saas.onboarding.document", required=True, ondelete="cascade", readonly=True

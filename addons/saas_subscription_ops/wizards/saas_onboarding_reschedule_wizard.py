@@ -7,20 +7,27 @@ class SaasOnboardingRescheduleWizard(models.TransientModel):
 
     _name = "saas.onboarding.reschedule.wizard"
     _description = "Move Kick-off"
+    _inherit = "saas.record.wizard.mixin"
+    _subject_fields = ("project_id",)
 
     project_id = fields.Many2one(
         "project.project", required=True, readonly=True, ondelete="cascade"
     )
     kickoff_before = fields.Date(
-        related="project_id.saas_kickoff_on", string="Kick-off So Far"
+        related="project_id.saas_kickoff_on",
+        related_sudo=False,
+        string="Kick-off So Far",
     )
     go_live_before = fields.Date(
-        related="project_id.saas_go_live_planned", string="Go-Live So Far"
+        related="project_id.saas_go_live_planned",
+        related_sudo=False,
+        string="Go-Live So Far",
     )
     kickoff = fields.Date(
         string="New Kick-off",
         required=True,
         compute="_compute_kickoff",
+        compute_sudo=False,
         store=True,
         readonly=False,
     )

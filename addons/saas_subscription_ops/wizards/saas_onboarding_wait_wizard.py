@@ -8,6 +8,8 @@ class SaasOnboardingWaitWizard(models.TransientModel):
 
     _name = "saas.onboarding.wait.wizard"
     _description = "Set an Onboarding as Waiting"
+    _inherit = "saas.record.wizard.mixin"
+    _subject_fields = ("project_id",)
 
     project_id = fields.Many2one(
         "project.project", required=True, ondelete="cascade", readonly=True
