@@ -93,6 +93,7 @@ from . import project_project_survey
 from . import project_project_timeline
 from . import project_milestone_live
 from . import saas_handover
+from . import saas_handover_origin
 from . import saas_handover_contact
 from . import saas_handover_check
 from . import crm_lead_handover

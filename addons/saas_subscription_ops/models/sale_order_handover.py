@@ -139,7 +139,8 @@ class SaleOrder(models.Model):
     def _saas_create_handover(self):
         """Create the order's handover: on its opportunity, else on the order itself.
 
-        An opportunity whose handover is another order's lends its content.
+        An opportunity whose handover is another order's lends its content. That of a
+        colleague is theirs to promise on: the order gets a handover of its own.
 
         :return: ``saas.handover``
         """
@@ -150,11 +151,10 @@ class SaleOrder(models.Model):
         if taken:
             vals = taken.copy_data({"lead_id": False, "order_id": self.id})[0]
             return Handover.create(vals)
-        return Handover.create(
-            {"lead_id": self.opportunity_id.id}
-            if self.opportunity_id
-            else {"order_id": self.id}
-        )
+        lead = self.opportunity_id
+        if lead and lead.has_access("write"):
+            return Handover.create({"lead_id": lead.id})
+        return Handover.create({"order_id": self.id})
 
     # ------------------------------------------------------------------
     # On confirmation
