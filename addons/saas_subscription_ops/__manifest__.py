@@ -118,6 +118,7 @@
         "data/base_automation_documents_data.xml",
         "data/base_automation_handover_data.xml",
         "data/base_automation_change_data.xml",
+        "data/base_automation_onboarding_cancelled_data.xml",
         "data/base_automation_live_data.xml",
         "data/base_automation_renewal_data.xml",
         "data/base_automation_onboarding_data.xml",

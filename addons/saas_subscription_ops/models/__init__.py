@@ -103,6 +103,7 @@ from . import saas_change_request
 from . import saas_change_request_quote
 from . import saas_onboarding_package_change
 from . import sale_order_change
+from . import sale_order_onboarding
 from . import project_project_change
 from . import saas_onboarding_survey
 from . import res_company_onboarding
@@ -119,6 +120,7 @@ from . import project_task_customer
 from . import project_project_waiting
 from . import project_project_documents
 from . import project_project_portal
+from . import project_project_cancelled
 from . import res_config_settings_documents
 from . import account_move
 from . import account_move_correction

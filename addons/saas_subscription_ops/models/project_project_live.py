@@ -227,6 +227,7 @@ class ProjectProject(models.Model):
                     ("partner_id", "child_of", account.id),
                     ("saas_order_id", "!=", False),
                     ("saas_live_on", "=", False),
+                    ("saas_is_cancelled", "=", False),
                     ("is_template", "=", False),
                     ("id", "!=", self.id),
                 ],

@@ -21,6 +21,7 @@ class SaasSubscription(models.Model):
                 ("saas_subscription_id", "in", self.ids),
                 ("is_template", "=", False),
                 ("saas_live_on", "=", False),
+                ("saas_is_cancelled", "=", False),
             ]
         )
         # A project of today's stage may know its health.

@@ -141,6 +141,7 @@ class SaleOrder(models.Model):
             if self._saas_has_package(line, template):
                 continue
             if project:
+                project._saas_check_can_join(self)
                 added |= project._saas_merge_template(template, self, line)
             else:
                 project = template._saas_create_onboarding_project(self, line)
@@ -155,13 +156,19 @@ class SaleOrder(models.Model):
         :return: the order's own project, else the running one of its subscription
         """
         self.ensure_one()
-        project = self.saas_own_project_ids.sorted("id")[:1]
+        # Its own project is the order's also when it is archived or live: there is no
+        # second one, see ``_saas_check_can_join``.
+        own = self.with_context(active_test=False).saas_own_project_ids
+        project = own.sorted(
+            lambda one: (not one.active, bool(one.saas_live_on), one.id)
+        )[:1].with_context(self.env.context)
         if project or self.saas_order_kind == "new":
             return project
         return project.search(
             [
                 ("saas_subscription_id", "in", self._saas_get_subscription().ids),
                 ("saas_live_on", "=", False),
+                ("saas_is_cancelled", "=", False),
                 ("is_template", "=", False),
             ],
             order="id",
@@ -177,7 +184,8 @@ class SaleOrder(models.Model):
             )
         )
         # Projects older than packages know their template only.
-        before = self.saas_own_project_ids.filtered(lambda p: not p.saas_package_ids)
+        own = self.with_context(active_test=False).saas_own_project_ids
+        before = own.filtered(lambda project: not project.saas_package_ids)
         return bool(packages) or template in before.saas_onboarding_template_id
 
     # ------------------------------------------------------------------

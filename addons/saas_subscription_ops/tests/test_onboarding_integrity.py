@@ -1,8 +1,13 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from datetime import date
+
+from odoo import Command
 from odoo.exceptions import UserError
 from odoo.tests import freeze_time, tagged
 
 from .common_onboarding import OnboardingCase
+
+TODAY = date(2026, 3, 16)
 
 
 @tagged("post_install", "-at_install")
@@ -66,3 +71,74 @@ class TestOnboardingIntegrity(OnboardingCase):
         order = self._quoted().order_id
         with self.assertRaisesRegex(UserError, "follow from the steps"):
             order.with_user(self.salesperson).saas_change_request_id = False
+
+    # Cancelled orders --------------------------------------------------
+    def test_cancelled_order_lets_its_onboarding_stand_still(self):
+        project = self.project
+        document = self.env["saas.onboarding.document"].create(
+            {"name": "Contract data", "project_id": project.id}
+        )
+        document.action_request()
+        self.assertEqual(project.saas_waiting_on, "customer")
+        self.order._action_cancel()
+        raised = self.exceptions("onboarding.order_cancelled")
+        self.assertEqual(
+            (raised.queue, raised.res_id), ("customer_success", self.order.id)
+        )
+        self.assertIn(project.name, raised.name)
+        self.assertTrue(project.saas_is_cancelled)
+        self.assertFalse(project.saas_waiting_on)
+        self.assertFalse(project._saas_is_running_onboarding())
+        Project = self.env["project.project"]
+        self.assertNotIn(project, Project.search(Project._saas_get_check_domain(TODAY)))
+        self.assertFalse(Project.search(Project._saas_portal_get_domain()) & project)
+        with self.assertRaisesRegex(UserError, "confirm it again"):
+            project.with_user(self.delivery).action_saas_go_live()
+        project.milestone_ids.is_reached = True
+        self.assertFalse(project.saas_live_on)
+        project.milestone_ids.is_reached = False
+        # And back.
+        self.order.action_draft()
+        self.assertTrue(project.saas_is_cancelled)
+        self.order.action_confirm()
+        self.assertEqual(raised.state, "resolved")
+        self.assertTrue(project._saas_is_running_onboarding())
+        self.assertEqual(project.saas_waiting_on, "customer")
+        self.assertEqual(self.order.saas_onboarding_project_ids, project)
+        self.assertEqual(len(project.saas_package_ids), 1)
+
+    def test_cancelled_later_order_names_its_packages(self):
+        order = self.subscription._create_quote("amendment", TODAY)
+        order.order_line = [Command.create({"product_id": self.package.id})]
+        order.action_confirm()
+        self.assertEqual(order.saas_package_ids.project_id, self.project)
+        order._action_cancel()
+        raised = self.exceptions("onboarding.order_cancelled")
+        self.assertIn(self.package.name, raised.name)
+        self.assertFalse(self.project.saas_is_cancelled)
+
+    # Packages for a project that is over -------------------------------
+    def _add_package(self):
+        self.order.order_line = [
+            Command.create({"product_id": self.training_product.id})
+        ]
+        self.order.saas_create_onboarding()
+        return self.exceptions("order.onboarding_failed")
+
+    def test_package_does_not_join_a_live_project(self):
+        self.project.milestone_ids.is_reached = True
+        self.assertTrue(self.project.saas_live_on)
+        failed = self._add_package()
+        self.assertIn("it is live", failed.name)
+        self.assertEqual(len(self.project.saas_package_ids), 1)
+        self.project.action_saas_undo_go_live("Not really")
+        self.order.saas_retry_create_onboarding()
+        self.assertEqual(len(self.project.saas_package_ids), 2)
+
+    def test_package_waits_for_an_archived_project(self):
+        self.project.active = False
+        failed = self._add_package()
+        self.assertIn("unarchive it, then retry", failed.name)
+        self.project.active = True
+        self.order.saas_retry_create_onboarding()
+        self.assertEqual(len(self.project.saas_package_ids), 2)
