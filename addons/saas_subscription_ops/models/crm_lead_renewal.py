@@ -123,20 +123,10 @@ class CrmLead(models.Model):
         for lead in self.sudo().with_context(active_test=False):
             renewals = lead.saas_renewal_ids.filtered(lambda r: r.outcome == "open")
             if lead.won_status == "lost":
-                renewals.filtered(
-                    lambda r: r.category != "lost" or not r.is_manual_category
-                ).write({"category": "lost", "is_manual_category": True})
+                renewals._give_up()
                 if lead.lost_reason_id:
                     renewals.write({"lost_reason_id": lead.lost_reason_id.id})
             else:
-                given_up = renewals.filtered(
-                    lambda r: r.category == "lost" and r.is_manual_category
-                )
-                given_up.write(
-                    {
-                        "category": "at_risk",
-                        "is_manual_category": False,
-                        "lost_reason_id": False,
-                    }
-                )
+                # What a person chose on the renewal itself is no choice of the lead.
+                renewals.filtered("is_given_up")._take_up_again()
         return True

@@ -21,6 +21,7 @@ OUTCOME_CATEGORIES = {"renewed": "commit", "expired": "lost", "cancelled": "lost
 #: What the record of another term end takes over, besides who chose the category.
 HANDED_ON = (
     "is_manual_forecast",
+    "is_given_up",
     "category_date",
     "date_forecast",
     "likelihood",
@@ -55,6 +56,13 @@ class SaasRenewal(models.Model):
         readonly=True,
         copy=False,
         help="The forecast was entered by a person and does not follow the likelihood.",
+    )
+    is_given_up = fields.Boolean(
+        string="Given Up",
+        readonly=True,
+        copy=False,
+        help="Lost because its opportunity was marked as lost, so restoring the "
+        "opportunity takes it up again.",
     )
     date_forecast = fields.Date(
         string="Forecast Of",
@@ -101,13 +109,15 @@ class SaasRenewal(models.Model):
                 lambda renewal: renewal.outcome == "open" and renewal.date_forecast
             )
             renewals._apply_forecast()
+        if "amount_available" in vals:
+            self._clip_forecast()
         return result
 
     def _note_hand(self, vals: dict):
         """Keep that a person set something, who and when.
 
         :param dict vals: what was written
-        :raise RenewalError: the renewal is decided
+        :raise RenewalError: the renewal is decided, or the amount makes no sense
         """
         if not FORECAST_FIELDS & vals.keys():
             return
@@ -120,22 +130,99 @@ class SaasRenewal(models.Model):
                     names=", ".join(decided.mapped("display_name")),
                 )
             )
+        self._check_amounts(vals)
         notes = {}
-        if "category" in vals:
-            notes = {
-                "is_manual_category": True,
-                "category_user_id": self.env.uid,
-                "category_date": fields.Date.context_today(self),
+        if "category" in vals or vals.get("is_manual_category"):
+            notes = self._prepare_choice(self.env.user)
+            if "category" in vals:
                 # The amount follows the choice, unless it was entered with it.
-                "is_manual_forecast": False,
-            }
-        elif "is_manual_category" in vals and not vals["is_manual_category"]:
-            notes = {"category_user_id": False, "category_date": False}
+                notes["is_manual_forecast"] = False
+        elif "is_manual_category" in vals:
+            notes = self._prepare_choice()
         if "amount_forecast" in vals:
             notes["is_manual_forecast"] = True
         if notes:
             # sudo: who and when are no choice of the person
             self.sudo().write(notes)
+
+    def _prepare_choice(self, user=None, is_given_up: bool = False) -> dict:
+        """Prepare who chose the category and when; without a user nobody did.
+
+        :param user: ``res.users``
+        :param bool is_given_up: chosen by marking the opportunity as lost
+        """
+        return {
+            "is_manual_category": bool(user),
+            "category_user_id": user.id if user else False,
+            "category_date": fields.Date.context_today(self) if user else False,
+            "is_given_up": is_given_up,
+        }
+
+    def _check_amounts(self, vals: dict):
+        """Refuse amounts that can't come: expansion is never part of the forecast.
+
+        :param dict vals: what was written
+        :raise RenewalError: below zero, or more than is available
+        """
+        for renewal in self:
+            compare = renewal.currency_id.compare_amounts
+            if "amount_target" in vals and compare(renewal.amount_target, 0.0) < 0:
+                raise RenewalError(
+                    self.env._(
+                        "%(name)s: a target can't be negative. Enter zero or more.",
+                        name=renewal.display_name,
+                    )
+                )
+            if "amount_forecast" not in vals:
+                continue
+            available = max(renewal.amount_available, 0.0)
+            forecast = renewal.amount_forecast
+            if compare(forecast, 0.0) < 0 or compare(forecast, available) > 0:
+                raise RenewalError(
+                    self.env._(
+                        "%(name)s: the forecast lies between zero and the %(available)s "
+                        "that can be renewed; expansion is not part of it. Enter an "
+                        "amount in between, and what you aim for as the target.",
+                        name=renewal.display_name,
+                        available=renewal.currency_id.format(available),
+                    )
+                )
+
+    def _clip_forecast(self):
+        """Let no forecast exceed what is available by now."""
+        # sudo: the bound follows from the contract
+        for renewal in self.sudo().filtered(lambda renewal: renewal.outcome == "open"):
+            available = max(renewal.amount_available, 0.0)
+            if (
+                renewal.currency_id.compare_amounts(renewal.amount_forecast, available)
+                > 0
+            ):
+                renewal._set_changed({"amount_forecast": available})
+
+    def _give_up(self):
+        """Set lost what is not, since the opportunity was marked as lost."""
+        renewals = self.filtered(
+            lambda r: r.category != "lost" or not r.is_manual_category
+        )
+        renewals.write(
+            {
+                "category": "lost",
+                "is_manual_forecast": False,
+                **self._prepare_choice(self.env.user, is_given_up=True),
+            }
+        )
+        # Also an amount that was entered with the category: nothing will come.
+        self.filtered(
+            lambda r: (
+                r.is_manual_forecast or not r.currency_id.is_zero(r.amount_forecast)
+            )
+        ).write({"is_manual_forecast": False, "amount_forecast": 0.0})
+
+    def _take_up_again(self):
+        """Give what the opportunity gave up back to the likelihood."""
+        self.write(
+            {"category": "at_risk", "lost_reason_id": False, **self._prepare_choice()}
+        )
 
     def action_follow_likelihood(self) -> bool:
         """Give category and forecast back to the likelihood.
@@ -146,14 +233,7 @@ class SaasRenewal(models.Model):
         # sudo: nothing but what the engine says is written
         renewals = self.filtered(lambda renewal: renewal.outcome == "open").sudo()
         renewals._refresh_forecast(fields.Date.context_today(self))
-        renewals.write(
-            {
-                "is_manual_category": False,
-                "is_manual_forecast": False,
-                "category_user_id": False,
-                "category_date": False,
-            }
-        )
+        renewals.write({"is_manual_forecast": False, **self._prepare_choice()})
         return True
 
     def action_refresh_forecast(self) -> bool:
@@ -169,6 +249,8 @@ class SaasRenewal(models.Model):
         result = super()._hand_on(other)
         vals = {name: self[name] for name in HANDED_ON}
         other.write({**vals, "category_user_id": self.category_user_id.id})
+        if not other.currency_id.is_zero(other.amount_available):
+            other._clip_forecast()
         return result
 
     def _on_outcome(self, before: str):
@@ -177,7 +259,13 @@ class SaasRenewal(models.Model):
         category = OUTCOME_CATEGORIES.get(self.outcome)
         if category and self.category != category:
             # What was expected until now is kept in the snapshots.
-            self.write({"category": category, "is_manual_category": False})
+            self.write(
+                {
+                    "category": category,
+                    "is_manual_category": False,
+                    "is_given_up": False,
+                }
+            )
         elif self.outcome == "open" and self.date_forecast:
             self._apply_forecast()
         return result

@@ -268,10 +268,14 @@ class SaasRenewal(models.Model):
         return "done", contact.email
 
     def _get_sent_quote(self):
-        """Return the offer the customer can sign; for mail templates."""
+        """Return the offer the customer can sign; for mail templates.
+
+        A newer draft does not hide the one that was sent.
+        """
         self.ensure_one()
         # sudo: the template is rendered for the customer
-        return self.sudo()._find_open_quote().filtered(lambda q: q.state == "sent")
+        quotes = self.sudo().subscription_id._get_open_renewal_quotes()
+        return quotes.filtered(lambda quote: quote.state == "sent")[:1]
 
     def _find_open_quote(self):
         """Return the renewal quotation that is drafted or sent already."""

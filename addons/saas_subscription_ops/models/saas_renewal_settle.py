@@ -34,7 +34,8 @@ class SaasRenewal(models.Model):
     is_final = fields.Boolean(
         readonly=True,
         copy=False,
-        help="The term is over and the amounts were settled for good.",
+        help="Settled when the term had ended; later backdated changes are still "
+        "followed.",
     )
 
     # ------------------------------------------------------------------
