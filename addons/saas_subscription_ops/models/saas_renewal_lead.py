@@ -4,7 +4,10 @@
 from datetime import date
 
 from odoo import fields, models
+from odoo.tools import plaintext2html
 from odoo.tools.misc import format_date
+
+from ..exceptions import RenewalError
 
 
 class SaasRenewal(models.Model):
@@ -34,11 +37,16 @@ class SaasRenewal(models.Model):
         """Make the renewal quotation, or open the one there is.
 
         :return: window action of the quotation
-        :raise RenewalError: decided already
+        :raise RenewalError: decided already, or not for this person
         :raise QuoteError: it can't be made, and why
         """
         self.ensure_one()
         self._check_open()
+        # sudo: who looks after the contract may be named to whoever sees the renewal
+        owner = self.sudo().subscription_id.user_id
+        problem = self.subscription_id._get_quote_access_problem(owner)
+        if problem:
+            raise RenewalError(problem)
         return self.subscription_id.action_quote_renewal()
 
     # ------------------------------------------------------------------
@@ -56,7 +64,7 @@ class SaasRenewal(models.Model):
         record.with_context(mail_activity_quick_update=True).activity_schedule(
             activity_type_id=todo.id,
             summary=summary,
-            note=note,
+            note=plaintext2html(note),
             date_deadline=day,
             user_id=self.user_id.id,
         )

@@ -92,6 +92,33 @@ class SaasSubscription(models.Model):
             end=format_date(self.env, self.term_end),
         )
 
+    def _get_quote_access_problem(self, owner) -> str:
+        """Return which right the user lacks to quote the next term, if any.
+
+        :param owner: ``res.users`` the quotation would belong to, may be empty
+        """
+        self.ensure_one()
+        user = self.env.user
+        if self.env.su:
+            return ""
+        if not self.env["sale.order"].has_access("create"):
+            return self.env._(
+                "%(name)s: quotations are made by sales. Ask %(owner)s, or ask your "
+                "administrator for the role Sales / User: Own Documents Only.",
+                name=self.name,
+                owner=owner.name or self.env._("somebody in sales"),
+            )
+        all_documents = "sales_team.group_sale_salesman_all_leads"
+        if not owner or owner == user or user.has_group(all_documents):
+            return ""
+        return self.env._(
+            "%(name)s: the quotation would belong to %(owner)s and you may work on "
+            "quotations of your own only. Ask %(owner)s, or ask your administrator for "
+            "the role Sales / User: All Documents.",
+            name=self.name,
+            owner=owner.name,
+        )
+
     def _get_boundary_problem(self, day: date) -> str:
         """Return that a day is not the first one of a billing period, if so."""
         self.ensure_one()

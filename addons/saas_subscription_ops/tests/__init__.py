@@ -45,6 +45,7 @@ from . import test_onboarding_live
 from . import test_onboarding_timeline
 from . import test_saas_renewal_tour
 from . import test_saas_renewal
+from . import test_saas_renewal_choice
 from . import test_saas_renewal_terms
 from . import test_saas_renewal_mended
 from . import test_saas_renewal_ways

@@ -31,7 +31,12 @@ class SaasRenewalCotermWizard(models.TransientModel):
     )
     uplift = fields.Float(string="Uplift (%)")
     line_ids = fields.One2many(
-        "saas.renewal.coterm.line", "wizard_id", compute="_compute_line_ids", store=True
+        "saas.renewal.coterm.line",
+        "wizard_id",
+        compute="_compute_line_ids",
+        # What stands against it depends on who asks.
+        compute_sudo=False,
+        store=True,
     )
     has_problem = fields.Boolean(compute="_compute_has_problem")
 
@@ -119,9 +124,22 @@ class SaasRenewalCotermWizard(models.TransientModel):
                 name=name,
                 currency=subscription.currency_id.name,
             )
-        return self._get_state_problem(subscription) or self._get_day_problem(
-            subscription
+        return (
+            self._get_state_problem(subscription)
+            or self._get_day_problem(subscription)
+            or subscription._get_quote_access_problem(self._get_owner(subscription))
         )
+
+    def _get_owner(self, subscription):
+        """Return whom the quotation of a subscription would belong to.
+
+        All of them belong to the owner of the first renewal.
+        """
+        # sudo: owners are looked up for whoever asks
+        first = self.subscription_ids[:1]._origin.sudo()
+        renewal = first.renewal_ids.filtered(lambda r: r.term_end == first.term_end)
+        owner = renewal.user_id or first._find_renewal_owner()[0]
+        return owner or subscription._origin.sudo().user_id
 
     def _get_state_problem(self, subscription) -> str:
         name = subscription.name
