@@ -180,8 +180,8 @@ class SaasRenewal(models.Model):
             if compare(forecast, 0.0) < 0 or compare(forecast, available) > 0:
                 raise RenewalError(
                     self.env._(
-                        "%(name)s: the forecast lies between zero and the %(available)s "
-                        "that can be renewed; expansion is not part of it. Enter an "
+                        "%(name)s: the forecast lies between zero and %(available)s, "
+                        "which can be renewed; expansion is not part of it. Enter an "
                         "amount in between, and what you aim for as the target.",
                         name=renewal.display_name,
                         available=renewal.currency_id.format(available),
