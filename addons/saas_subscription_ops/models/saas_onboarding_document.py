@@ -222,7 +222,38 @@ class SaasOnboardingDocument(models.Model):
                     "project."
                 )
             )
+        self._check_not_bypassed(vals)
         return super().write(vals)
+
+    def _check_not_bypassed(self, vals: dict):
+        """Refuse to take a document off its milestone once the customer was asked.
+
+        Doing without it is a decision with a reason: Waive.
+
+        :param dict vals: values of ``write``
+        :raise OnboardingDocumentError: the milestone would not wait for it any more
+        """
+        if self.env.su:
+            return
+        for document in self:
+            milestone = document.milestone_id
+            frees = ("is_required" in vals and not vals["is_required"]) or (
+                "milestone_id" in vals and vals["milestone_id"] != milestone.id
+            )
+            if (
+                frees
+                and milestone
+                and document.is_required
+                and document.state in WAITING_SIDES
+            ):
+                raise OnboardingDocumentError(
+                    self.env._(
+                        "%(milestone)s waits for %(document)s, which the customer was "
+                        "asked for. If it is not needed, use Waive and say why.",
+                        milestone=milestone.name,
+                        document=document.name,
+                    )
+                )
 
     def _check_protected(self, vals: dict):
         """Refuse values that only the document's own steps may set.

@@ -7,6 +7,7 @@ import os
 import re
 import unicodedata
 import zipfile
+from datetime import datetime, timedelta
 
 from odoo import fields, models
 from odoo.tools.osutil import clean_filename
@@ -18,6 +19,9 @@ MEGABYTE = 1024 * 1024
 PARAM_SIZE = "saas_subscription_ops.document_max_mb"
 PARAM_TYPES = "saas_subscription_ops.document_extensions"
 DEFAULT_MAX_MB = 25
+#: Versions of one document the portal takes within 24 hours. Every one is kept for ever
+#: and somebody is told of it: more than this is no correction but a flood.
+MAX_PORTAL_VERSIONS = 10
 
 _OPENXML = "application/vnd.openxmlformats-officedocument."
 _ODF = "application/vnd.oasis.opendocument."
@@ -57,7 +61,7 @@ class SaasOnboardingDocument(models.Model):
         :param bool from_portal: the customer sent it
         :return: ``saas.onboarding.document.version``
         :raise OnboardingDocumentError: type, size or content not allowed, or the same
-            file was refused before
+            file was refused before, or too many from the portal
         :raise TransitionError: the document is settled
         """
         self.ensure_one()
@@ -70,12 +74,35 @@ class SaasOnboardingDocument(models.Model):
         if known:
             return known
         at = fields.Datetime.now()
+        if from_portal:
+            self._check_portal_limit(at)
         self.version_ids.filtered(lambda one: one.state == "pending")._supersede()
         version = self._create_version(name, mimetype, content, checksum, from_portal)
         if not self._set_state(allowed | {"draft"}, "received", at, received_at=at):
             self.sudo().received_at = at  # sudo: see _set_state
         self._emit("onboarding.document_received", version)
         return version
+
+    def _check_portal_limit(self, at: datetime):
+        """Refuse more versions from the portal than anybody can look at.
+
+        :param datetime at: naive UTC moment of the upload
+        :raise OnboardingDocumentError: too many within 24 hours
+        """
+        since = at - timedelta(days=1)
+        recent = self.version_ids.filtered(
+            lambda one: one.is_from_portal and one.uploaded_at > since
+        )
+        if len(recent) >= MAX_PORTAL_VERSIONS:
+            raise OnboardingDocumentError(
+                self.env._(
+                    "%(name)s was uploaded %(count)s times within a day. We look at "
+                    "the last file first: upload another one tomorrow, or write to "
+                    "your contact.",
+                    name=self.name,
+                    count=len(recent),
+                )
+            )
 
     def _find_version(self, checksum: str):
         """Return the version to review if it has this very content.
