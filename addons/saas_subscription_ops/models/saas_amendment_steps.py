@@ -3,6 +3,7 @@
 
 from odoo import fields, models
 from odoo.exceptions import AccessError
+from odoo.tools import plaintext2html
 
 from ..exceptions import AmendmentError
 from .saas_amendment import CHANGE_KINDS
@@ -353,7 +354,7 @@ class SaasAmendment(models.Model):
             self.sudo().activity_schedule(
                 activity_type_id=todo.id,
                 summary=summary,
-                note="\n".join(notes),
+                note=plaintext2html("\n".join(notes)),
                 user_id=user.id,
             )
 

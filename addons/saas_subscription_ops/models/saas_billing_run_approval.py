@@ -1,6 +1,7 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from odoo import fields, models
 from odoo.exceptions import AccessError
+from odoo.tools import plaintext2html
 
 from ..exceptions import BillingError
 from .saas_billing_run import NOT_APPROVED
@@ -123,6 +124,6 @@ class SaasBillingRun(models.Model):
             self.sudo().activity_schedule(
                 "mail.mail_activity_data_todo",
                 summary=self.env._("Look at billing run %(run)s", run=self.name),
-                note=note,
+                note=plaintext2html(note),
                 user_id=user.id,
             )

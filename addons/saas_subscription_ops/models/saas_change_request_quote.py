@@ -3,7 +3,7 @@
 
 from odoo import Command, fields, models
 from odoo.exceptions import AccessError
-from odoo.tools import float_round
+from odoo.tools import float_round, plaintext2html
 
 from ..exceptions import ChangeRequestError
 
@@ -254,7 +254,7 @@ class SaasChangeRequest(models.Model):
         return {
             "name": self.name,
             "project_id": self.project_id.id,
-            "description": self.description,
+            "description": self.description and plaintext2html(self.description),
             "allocated_hours": self.hours,
             "saas_package_id": self.package_id.id,
             "user_ids": [Command.set(manager.ids)],

@@ -1,5 +1,6 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from odoo import api, fields, models
+from odoo.tools import plaintext2html
 
 CODES = [
     ("hours_80", "80 % of the hours used"),
@@ -115,7 +116,7 @@ class SaasOnboardingAlert(models.Model):
             summary=dict(self._fields["code"]._description_selection(self.env))[
                 self.code
             ],
-            note=self.message,
+            note=plaintext2html(self.message),
             user_id=user.id,
         )
 

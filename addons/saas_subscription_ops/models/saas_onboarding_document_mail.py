@@ -4,6 +4,7 @@
 from datetime import date
 
 from odoo import models
+from odoo.tools import plaintext2html
 
 MAX_REMINDERS = 3
 WAITS_FOR_CUSTOMER = ("requested", "refused")
@@ -50,7 +51,7 @@ class SaasOnboardingDocument(models.Model):
                 document.activity_schedule(
                     "mail.mail_activity_data_todo",
                     summary=self.env._("Review the document"),
-                    note=document.current_version_id.file_name,
+                    note=plaintext2html(document.current_version_id.file_name),
                     user_id=user.id,
                 )
         return True
