@@ -82,6 +82,7 @@ from . import project_task
 from . import project_milestone
 from . import project_milestone_billing
 from . import project_project
+from . import project_project_copy
 from . import project_project_schedule
 from . import project_project_template
 from . import project_project_forecast

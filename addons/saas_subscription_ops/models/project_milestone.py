@@ -3,6 +3,10 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.tools import float_compare
 
+#: Context value while a project is copied. An object, so that no caller over RPC can
+#: send it to switch the check off.
+COPYING = object()
+
 
 class ProjectMilestone(models.Model):
     _inherit = "project.milestone"
@@ -11,6 +15,7 @@ class ProjectMilestone(models.Model):
         string="Due After (Working Days)",
         help="In an onboarding template: the milestone is due this many working days "
         "of the company calendar after the kick-off. 0: no deadline.",
+        groups="base.group_user",
     )
     saas_phase_id = fields.Many2one(
         "saas.onboarding.phase",
@@ -18,11 +23,13 @@ class ProjectMilestone(models.Model):
         index="btree_not_null",
         ondelete="restrict",
         help="While this is the first open milestone, the project is in this phase.",
+        groups="base.group_user",
     )
     saas_is_go_live = fields.Boolean(
         string="Means Live",
         help="Reaching it means that the customer is live. Without any such milestone "
         "the last one counts.",
+        groups="base.group_user",
     )
     saas_billing_percent = fields.Float(
         string="Bills (%)",
@@ -37,6 +44,7 @@ class ProjectMilestone(models.Model):
         copy=False,
         index="btree_not_null",
         ondelete="set null",
+        groups="base.group_user",
     )
     saas_predicted_on = fields.Date(
         string="Predicted",
@@ -58,8 +66,8 @@ class ProjectMilestone(models.Model):
 
     @api.constrains("saas_billing_percent", "project_id")
     def _check_saas_billing_percent(self):
-        if "milestone_mapping" in self.env.context:
-            # A project is being copied: its milestones are still with the original.
+        if self.env.context.get("saas_project_copy") is COPYING:
+            # Their copies are still with the original: checked when all is copied.
             return
         for project in self.project_id.filtered("is_template"):
             percent = sum(project.milestone_ids.mapped("saas_billing_percent"))
