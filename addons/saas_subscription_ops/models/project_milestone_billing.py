@@ -46,10 +46,14 @@ class ProjectMilestone(models.Model):
         help="At the rate of the order.",
     )
     saas_currency_id = fields.Many2one(
-        related="sale_line_id.currency_id", string="Order Currency"
+        related="sale_line_id.currency_id",
+        string="Order Currency",
+        groups="base.group_user",
     )
     saas_company_currency_id = fields.Many2one(
-        related="project_id.company_id.currency_id", string="Company Currency"
+        related="project_id.company_id.currency_id",
+        string="Company Currency",
+        groups="base.group_user",
     )
     saas_order_name = fields.Char(
         related="sale_line_id.order_id.name", string="Order", groups=AMOUNT_GROUPS

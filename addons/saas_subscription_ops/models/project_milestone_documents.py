@@ -11,12 +11,15 @@ class ProjectMilestone(models.Model):
 
     _inherit = "project.milestone"
 
-    saas_document_ids = fields.One2many("saas.onboarding.document", "milestone_id")
+    saas_document_ids = fields.One2many(
+        "saas.onboarding.document", "milestone_id", groups="base.group_user"
+    )
     saas_open_document_count = fields.Integer(
         string="Open Documents",
         compute="_compute_saas_open_document_count",
         help="Required documents that are neither accepted nor waived. The milestone "
         "can't be reached before.",
+        groups="base.group_user",
     )
 
     @api.depends("saas_document_ids.state", "saas_document_ids.is_required")

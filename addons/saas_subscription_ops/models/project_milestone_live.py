@@ -18,6 +18,7 @@ class ProjectMilestone(models.Model):
         default=True,
         help="The project is live when its go-live milestone and all needed ones are "
         "reached. Clear it for what comes afterwards, such as a review.",
+        groups="base.group_user",
     )
 
     def write(self, vals):

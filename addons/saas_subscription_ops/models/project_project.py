@@ -25,6 +25,7 @@ class ProjectProject(models.Model):
         readonly=True,
         index="btree_not_null",
         ondelete="restrict",
+        groups=INTERNAL,
     )
     saas_subscription_id = fields.Many2one(
         "saas.subscription",
@@ -33,6 +34,7 @@ class ProjectProject(models.Model):
         readonly=True,
         index="btree_not_null",
         ondelete="set null",
+        groups=INTERNAL,
     )
     saas_onboarding_template_id = fields.Many2one(
         "project.project",
@@ -41,6 +43,7 @@ class ProjectProject(models.Model):
         readonly=True,
         index="btree_not_null",
         ondelete="set null",
+        groups=INTERNAL,
     )
     saas_is_merged = fields.Boolean(
         string="All Packages of the Order",
@@ -58,7 +61,9 @@ class ProjectProject(models.Model):
     )
 
     # Dates
-    saas_started_on = fields.Date(string="Onboarding Start", copy=False, readonly=True)
+    saas_started_on = fields.Date(
+        string="Onboarding Start", copy=False, readonly=True, groups=INTERNAL
+    )
     saas_kickoff_on = fields.Date(
         string="Kick-off",
         compute="_compute_saas_kickoff_on",
@@ -68,6 +73,7 @@ class ProjectProject(models.Model):
         tracking=True,
         help="Day 0: due days are working days of the company calendar after it. "
         "Change it with 'Move Kick-off', which moves the plan along.",
+        groups=INTERNAL,
     )
     saas_go_live_baseline = fields.Date(
         string="Go-Live First Planned", copy=False, readonly=True, groups=INTERNAL
@@ -78,6 +84,7 @@ class ProjectProject(models.Model):
         tracking=True,
         index="btree_not_null",
         help="The day agreed with the customer. The forecast is measured against it.",
+        groups=INTERNAL,
     )
     saas_go_live_predicted = fields.Date(
         string="Go-Live Predicted", copy=False, readonly=True, groups=INTERNAL
@@ -91,7 +98,11 @@ class ProjectProject(models.Model):
         help="Calendar days from the agreed go-live to the predicted one.",
     )
     saas_live_on = fields.Date(
-        string="Live Since", copy=False, readonly=True, tracking=True
+        string="Live Since",
+        copy=False,
+        readonly=True,
+        tracking=True,
+        groups=INTERNAL,
     )
 
     # State
@@ -102,6 +113,7 @@ class ProjectProject(models.Model):
         store=True,
         index="btree_not_null",
         group_expand="_read_group_saas_phases",
+        groups=INTERNAL,
     )
     saas_health = fields.Selection(
         HEALTHS,

@@ -18,6 +18,7 @@ class ProjectProject(models.Model):
         store=True,
         help="The order of the onboarding is not confirmed any more: no reminders, "
         "nobody waits, it can't go live.",
+        groups="base.group_user",
     )
 
     @api.depends("saas_order_id.state")

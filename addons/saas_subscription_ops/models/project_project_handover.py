@@ -9,14 +9,20 @@ class ProjectProject(models.Model):
 
     _inherit = "project.project"
 
-    saas_handover_ids = fields.One2many("saas.handover", "project_id")
+    saas_handover_ids = fields.One2many(
+        "saas.handover", "project_id", groups="base.group_user"
+    )
     saas_handover_state = fields.Selection(
-        STATES, string="Handover", compute="_compute_saas_handover"
+        STATES,
+        string="Handover",
+        compute="_compute_saas_handover",
+        groups="base.group_user",
     )
     saas_promised_on = fields.Date(
         string="Promised Go-Live",
         compute="_compute_saas_handover",
         help="The go-live sales told the customer, from the handover.",
+        groups="base.group_user",
     )
 
     @api.depends("saas_handover_ids.state", "saas_handover_ids.date_go_live")

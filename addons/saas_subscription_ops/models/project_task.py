@@ -9,12 +9,14 @@ class ProjectTask(models.Model):
         string="Due After (Working Days)",
         help="In an onboarding template: the task is due this many working days of "
         "the company calendar after the kick-off. 0: no deadline.",
+        groups="base.group_user",
     )
     saas_duration_days = fields.Integer(
         string="Takes (Working Days)",
         default=1,
         help="Working days the task takes once it can be done. The forecast counts "
         "them from the end of its predecessors.",
+        groups="base.group_user",
     )
     saas_package_id = fields.Many2one(
         "saas.onboarding.package",
@@ -27,6 +29,7 @@ class ProjectTask(models.Model):
         ondelete="set null",
         domain="[('project_id', '=', project_id)]",
         help="The package whose hours budget the task uses.",
+        groups="base.group_user",
     )
     saas_template_task_id = fields.Many2one(
         "project.task",
@@ -35,12 +38,14 @@ class ProjectTask(models.Model):
         copy=False,
         index="btree_not_null",
         ondelete="set null",
+        groups="base.group_user",
     )
     saas_predicted_on = fields.Date(
         string="Predicted End",
         readonly=True,
         copy=False,
         help="When the task will be done, as its predecessors stand today.",
+        groups="base.group_user",
     )
 
     _saas_duration_days_positive = models.Constraint(

@@ -24,6 +24,7 @@ class ProjectTask(models.Model):
         help="The customer sees its name, description and due day in the portal and "
         "marks it as done there. While it can be done and is not, the onboarding waits "
         "for the customer.",
+        groups="base.group_user",
     )
 
     @api.model_create_multi
