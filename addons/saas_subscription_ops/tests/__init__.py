@@ -35,6 +35,7 @@ from . import test_rpc_security
 from . import test_tour_life_cycle
 from . import test_saas_renewal_forecast
 from . import test_saas_renewal_kept
+from . import test_onboarding_access
 from . import test_onboarding_documents
 from . import test_onboarding_waiting
 from . import test_onboarding_portal
