@@ -35,6 +35,7 @@
         "data/ir_sequence_data.xml",
         "data/saas_event_type_data.xml",
         "data/saas_cancel_reason_data.xml",
+        "data/saas_cancel_reason_lost_data.xml",
         "data/ir_config_parameter_onboarding_data.xml",
         "data/mail_template_onboarding_documents_data.xml",
         "data/saas_kpi_data.xml",

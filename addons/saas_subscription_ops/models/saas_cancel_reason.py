@@ -1,5 +1,5 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-from odoo import fields, models
+from odoo import api, fields, models
 
 
 class SaasCancelReason(models.Model):
@@ -16,6 +16,13 @@ class SaasCancelReason(models.Model):
     is_portal = fields.Boolean(
         string="On the Portal", default=True, help="Customers may choose it."
     )
+    lost_reason_id = fields.Many2one(
+        "crm.lost.reason",
+        ondelete="set null",
+        index="btree_not_null",
+        help="Why the renewal and its opportunity are lost when a customer cancels "
+        "for this reason.",
+    )
     amendment_ids = fields.One2many("saas.amendment", "reason_id")
     amendment_count = fields.Integer(compute="_compute_amendment_count")
 
@@ -31,3 +38,21 @@ class SaasCancelReason(models.Model):
         )
         for reason in self:
             reason.amendment_count = counts.get(reason, 0)
+
+    @api.model
+    def _map_lost_reasons(self, *codes):
+        """Give shipped reasons the lost reason of the same name; made when absent.
+
+        Those that have one keep it. Called when the module is installed or updated.
+
+        :param codes: codes of the shipped reasons
+        """
+        LostReason = self.env["crm.lost.reason"].with_context(
+            active_test=False, lang="en_US"
+        )
+        reasons = self.with_context(active_test=False, lang="en_US").search(
+            [("code", "in", codes), ("lost_reason_id", "=", False)]
+        )
+        for reason in reasons:
+            lost = LostReason.search([("name", "=", reason.name)], limit=1)
+            reason.lost_reason_id = lost or LostReason.create({"name": reason.name})
