@@ -39,6 +39,7 @@ from . import saas_subscription_quote_renewal
 from . import saas_subscription_line_quote
 from . import saas_renewal
 from . import saas_renewal_settle
+from . import saas_amendment_waiting
 from . import saas_renewal_process
 from . import saas_renewal_run_steps
 from . import saas_renewal_lead

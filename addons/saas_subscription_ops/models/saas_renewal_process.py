@@ -8,6 +8,8 @@ from odoo import api, fields, models
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools.misc import format_date
 
+from .saas_subscription import LIVE_STATES
+
 _logger = logging.getLogger(__name__)
 STEP_FAILED = "renewal.step_failed"
 UNDECIDED = "renewal.undecided"
@@ -23,6 +25,12 @@ class SaasRenewal(models.Model):
         copy=False,
         index=True,
         help="Day on which the daily job looks at the renewal again.",
+    )
+    opened_on = fields.Date(
+        readonly=True,
+        copy=False,
+        help="Day on which the window was opened. A term that was decided before, and "
+        "open again later, waits for its window like any other.",
     )
 
     @api.model
@@ -44,6 +52,7 @@ class SaasRenewal(models.Model):
             model._open_windows,
             model._take_due_steps,
             model._watch_notices,
+            model._watch_approvals,
             model._flag_undecided,
             model._forecast_day,
         ):
@@ -81,15 +90,23 @@ class SaasRenewal(models.Model):
         return self._each(todo, settle, commit)
 
     def _open_windows(self, day: date, commit):
-        """Make the records of terms whose window opens."""
+        """Make the records of terms whose window opens, and open those there are."""
         until = self.env["saas.subscription"]._get_terms_to_open(day)
-        todo = self.env["saas.subscription"].union(*until)
+        unopened = self.search(
+            [
+                ("outcome", "=", "open"),
+                ("opened_on", "=", False),
+                ("date_window", "<=", day),
+            ]
+        )
+        todo = unopened.subscription_id.union(*until)
 
         def open_window(subscription):
-            before = subscription.renewal_ids
-            subscription._sync_renewals(open_until=until[subscription])
-            opened = subscription.renewal_ids - before
-            opened.filtered(lambda r: r.outcome == "open")._on_opened(day)
+            if subscription in until:
+                subscription._sync_renewals(open_until=until[subscription])
+            subscription.renewal_ids.filtered(
+                lambda r: r.outcome == "open" and r.date_window <= day
+            )._on_opened(day)
 
         return self._each(todo, open_window, commit)
 
@@ -117,16 +134,40 @@ class SaasRenewal(models.Model):
         )
         return self._each(todo, lambda r: r._on_notice_passed(day), commit)
 
+    def _watch_approvals(self, day: date, commit):
+        """Remind of signed renewals that wait for approval while the term runs out."""
+        waiting = self.env["saas.amendment"].search(
+            [
+                ("kind", "=", "renewal"),
+                ("state", "=", "to_approve"),
+                ("subscription_id.state", "in", LIVE_STATES),
+            ]
+        )
+        late = waiting.filtered(lambda amendment: amendment._is_approval_late(day))
+        return self._each(
+            late.subscription_id,
+            lambda subscription: late.filtered(
+                lambda amendment: amendment.subscription_id == subscription
+            )._raise_late_approval(),
+            commit,
+        )
+
     def _flag_undecided(self, day: date, commit):
-        """Raise an exception for contracts that run on after their term."""
+        """Raise an exception for contracts that run on after their term.
+
+        Not on the very day: the life cycle may decide it later than this job runs.
+        """
         todo = self.search(
-            [("outcome", "=", "open"), ("term_end", "<=", day)], order="term_end, id"
+            [("outcome", "=", "open"), ("term_end", "<", day)], order="term_end, id"
         )
         return self._each(todo, lambda renewal: renewal._flag(), commit)
 
     def _forecast_day(self, day: date, commit):
         """Forecast what is open, and keep what was forecast."""
-        opened = self.search([("outcome", "=", "open")], order="term_end, id")
+        opened = self.search(
+            [("outcome", "=", "open"), ("opened_on", "!=", False)],
+            order="term_end, id",
+        )
         batches = [
             opened[start : start + BATCH_SIZE]
             for start in range(0, len(opened), BATCH_SIZE)
@@ -165,11 +206,13 @@ class SaasRenewal(models.Model):
     # Reactions
     # ------------------------------------------------------------------
     def _on_opened(self, day: date):
-        """Write that a window has opened, and let the first steps be taken."""
-        for renewal in self:
+        """Write once that a window has opened, and let the first steps be taken."""
+        renewals = self.filtered(lambda renewal: not renewal.opened_on)
+        for renewal in renewals:
+            renewal.opened_on = day
             renewal.date_next_step = renewal.date_next_step or renewal.date_window
             renewal._saas_emit("renewal.opened", renewal._get_payload())
-        self._on_window_opened(day)
+        renewals._on_window_opened(day)
 
     def _on_notice_passed(self, day: date):
         """Write the event, and tell the owner of a contract that would expire."""

@@ -172,9 +172,9 @@ class SaasRenewal(models.Model):
         return ""
 
     def _get_signed_order(self):
-        """Return the renewal order that was signed and waits for approval."""
+        """Return the renewal order that is signed, unless nobody carries it out."""
         # sudo: signed is signed, whoever asks
-        return (
+        orders = (
             self.env["sale.order"]
             .sudo()
             .search(
@@ -184,10 +184,35 @@ class SaasRenewal(models.Model):
                     ("state", "=", "sale"),
                     ("saas_start_date", ">", self.term_start),
                     ("saas_start_date", "<=", self.term_end),
-                ],
-                limit=1,
+                ]
             )
         )
+        # One that has yet to make its amendment is signed all the same.
+        return orders.filtered(lambda order: not order._saas_is_dropped())[:1]
+
+    def _forget_signature(self, order):
+        """Let offer and reminders be made that were left out for a signed order.
+
+        :param order: ``sale.order`` that is signed but is not carried out
+        """
+        # sudo: renewals follow from the contract, whoever changes it
+        subscriptions = order.sudo().saas_amended_subscription_id
+        for renewal in subscriptions.renewal_ids.filtered(
+            lambda renewal: renewal.outcome != "moved"
+        ):
+            if renewal.order_id in order:
+                renewal.order_id = False
+            names = set(order.mapped("name"))
+            renewal.step_log_ids.filtered(
+                lambda log, names=names: (
+                    log.result == "skipped"
+                    and log.step_id.action in ("quote", "remind")
+                    and names & set((log.note or "").split())
+                )
+            ).unlink()
+            if renewal.outcome == "open":
+                renewal.date_next_step = False
+                renewal._resume_steps()
 
     # ------------------------------------------------------------------
     # The steps
@@ -211,17 +236,42 @@ class SaasRenewal(models.Model):
                 )
             )
         summary = step.summary or self.env._("Prepare the renewal")
-        self._plan_activity(
-            summary,
-            self.env._(
-                "The term of %(subscription)s ends on %(end)s, notice by %(notice)s.",
-                subscription=self.subscription_id.name,
-                end=format_date(self.env, self.term_end),
-                notice=format_date(self.env, self.date_notice),
-            ),
-            day,
-        )
+        self._plan_activity(summary, self._get_activity_note(day), day)
         return "done", self.user_id.name
+
+    def _get_activity_note(self, day: date) -> str:
+        """Return what the owner has to know about the end of the term."""
+        values = {
+            "subscription": self.subscription_id.name,
+            "end": format_date(self.env, self.term_end),
+            "notice": format_date(self.env, self.date_notice),
+        }
+        if not self._is_notice_over(day):
+            return self.env._(
+                "The term of %(subscription)s ends on %(end)s, notice by %(notice)s.",
+                **values,
+            )
+        if self.is_expiring:
+            return self.env._(
+                "The term of %(subscription)s ends on %(end)s, and the contract with "
+                "it unless a renewal is signed.",
+                **values,
+            )
+        return self.env._(
+            "The term of %(subscription)s ends on %(end)s. It renews by itself: the "
+            "day for notice, %(notice)s, has passed.",
+            **values,
+        )
+
+    def _is_notice_over(self, day: date | None = None) -> bool:
+        """Return whether it is too late to cancel; also for mail templates.
+
+        :param date day: default the day of the job, else today
+        """
+        self.ensure_one()
+        day = day or self.env.context.get("saas_renewal_day")
+        day = fields.Date.to_date(day) or fields.Date.context_today(self)
+        return bool(self.date_notice and self.date_notice < day)
 
     def _do_step_quote(self, step, day: date) -> tuple | None:
         """Make the renewal quotation, unless there is one; while paused it waits."""
@@ -264,7 +314,8 @@ class SaasRenewal(models.Model):
                     customer=contact.display_name,
                 )
             )
-        step.mail_template_id.send_mail(self.id, force_send=False)
+        template = step.mail_template_id.with_context(saas_renewal_day=str(day))
+        template.send_mail(self.id, force_send=False)
         return "done", contact.email
 
     def _get_sent_quote(self):

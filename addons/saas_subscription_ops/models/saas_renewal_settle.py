@@ -60,11 +60,24 @@ class SaasRenewal(models.Model):
         order = fact.amendment.order_id if fact.outcome == "renewed" else None
         if order:
             vals["order_id"] = order.id
+        if fact.outcome == "cancelled" and not self.lost_reason_id:
+            vals["lost_reason_id"] = fact.amendment.reason_id.lost_reason_id.id
         changed = self._write_changed(vals)
         if fact.outcome != before:
             self._on_outcome(before)
         elif changed:
             self.lead_id._saas_follow_renewals()
+        if self.outcome == "open":
+            self._resume_steps()
+
+    def _resume_steps(self):
+        """Let the daily job look at what is still to be done, if anything is.
+
+        A record that took the place of another one was open from the beginning.
+        """
+        self.ensure_one()
+        if not self.date_next_step and self._get_open_steps():
+            self.date_next_step = self.date_window
 
     def _prepare_decision(self, fact) -> dict:
         """Return when, by what and in time or not it was decided."""
@@ -127,6 +140,8 @@ class SaasRenewal(models.Model):
             self._close_activities()
         elif self.outcome == "open":
             self.date_next_step = self.date_window
+            if before == "cancelled":
+                self.lost_reason_id = False
             if before in DECIDED:
                 self._saas_emit("renewal.reopened", self._get_payload())
         self.lead_id._saas_follow_renewals()
@@ -194,6 +209,8 @@ class SaasRenewal(models.Model):
         vals = {name: self[name] for name in HANDED_ON if name in self._fields}
         if not self.lead_id:
             vals.pop("lead_id")
+        if self.opened_on:
+            vals["opened_on"] = self.opened_on
         order = self.order_id
         if order and order.saas_start_date == other.term_end:
             vals["order_id"] = order

@@ -211,6 +211,7 @@ class SaasSubscription(models.Model):
             if amendment.date_effective <= day:
                 amendment._take_effect(day)
         if self.date_end and self.date_end <= day:
+            self._check_can_end()
             self._end()
             return
         self._pause_or_resume(day)
@@ -278,6 +279,12 @@ class SaasSubscription(models.Model):
                 )
             )
         amendment._take_effect(amendment.date_effective)
+
+    def _check_can_end(self):
+        """Refuse to end what somebody has still to decide; a hook.
+
+        :raise SubscriptionError: what is to be decided
+        """
 
     def _end(self):
         """Reach the end: cancelled when somebody did, else expired."""

@@ -129,7 +129,30 @@ class SaasSubscription(models.Model):
                 "The next term begins on %(start)s: it must end on a later day.",
                 start=format_date(self.env, start),
             )
-        return self._get_early_problem(start)
+        problem = self._get_early_problem(start)
+        if until and not problem:
+            problem = self._get_whole_period_problem(until)
+        return problem
+
+    def _get_whole_period_problem(self, day: date) -> str:
+        """Return why a term can't end on a day within a billing period, if so.
+
+        :param date day: first day after the term
+        """
+        self.ensure_one()
+        plan = self.plan_id
+        if plan.alignment == "anniversary" and plan.proration_policy != "none":
+            # The last period is charged by its days.
+            return ""
+        boundary = self._get_next_boundary(fields.Date.subtract(day, days=1))
+        if boundary == day:
+            return ""
+        return self.env._(
+            "%(name)s is billed in whole periods of its calendar, the next one "
+            "begins on %(boundary)s: choose that day as the end of the new term.",
+            name=self.name,
+            boundary=format_date(self.env, boundary),
+        )
 
     # ------------------------------------------------------------------
     # Several that are to end together
@@ -154,12 +177,12 @@ class SaasSubscription(models.Model):
         subscriptions._saas_lock()
         renewals = self.env["saas.renewal"].sudo()
         for subscription in subscriptions:
-            before = subscription.renewal_ids
             subscription._sync_renewals(open_until=subscription.term_end)
-            (subscription.renewal_ids - before)._on_opened(today)
-            renewals |= subscription.renewal_ids.filtered(
+            renewal = subscription.renewal_ids.filtered(
                 lambda r, end=subscription.term_end: r.term_end == end
             )
+            renewal._on_opened(today)
+            renewals |= renewal
         lead = renewals.lead_id.filtered("active").sorted("id")[:1]
         if not lead:
             lead = renewals.sorted("term_end")[:1]._create_lead()

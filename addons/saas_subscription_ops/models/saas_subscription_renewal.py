@@ -11,6 +11,7 @@ from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools import SQL
 
 from ..engine import renewal as engine
+from ..exceptions import SubscriptionError
 from .saas_renewal_process import attempt_renewal
 from .saas_subscription import LIVE_STATES
 from .saas_subscription_billing import to_decimal
@@ -46,6 +47,24 @@ class SaasSubscription(models.Model):
     def _end(self):
         result = super()._end()
         self._settle_renewals()
+        return result
+
+    def _check_can_end(self):
+        """Let a contract not expire while its signed renewal waits for approval.
+
+        :raise SubscriptionError: what to approve or refuse
+        """
+        result = super()._check_can_end()
+        # sudo: the terms are the same whoever brings them to a day
+        amendments = self.sudo().amendment_ids
+        waiting = amendments.filtered(
+            lambda a: a.kind == "renewal" and a.state == "to_approve"
+        )
+        cancelled = self._get_confirmed_amendments().filtered(
+            lambda a: a.kind == "cancel" and a.date_effective == self.date_end
+        )
+        if waiting and not cancelled and self.state in LIVE_STATES:
+            raise SubscriptionError(waiting[0]._get_waiting_text())
         return result
 
     def _settle_renewals(self):

@@ -4,6 +4,9 @@
 from datetime import date
 
 from odoo import fields, models
+from odoo.tools.misc import format_date
+
+from ..exceptions import QuoteError
 
 CONFIRMED = ("to_approve", "scheduled", "applied")
 AMENDMENT_REFUSED = "order.amendment_refused"
@@ -40,6 +43,14 @@ class SaleOrder(models.Model):
         """Return whether the order has made its amendment already."""
         self.ensure_one()
         return bool(self._saas_get_amendments().filtered(lambda a: a.kind != "ramp"))
+
+    def _saas_is_dropped(self) -> bool:
+        """Return whether the amendment of the order was undone or refused."""
+        self.ensure_one()
+        domain = [("order_id", "=", self.id), ("state", "in", ("undone", "refused"))]
+        # sudo: see below
+        made = self.env["saas.amendment"].sudo().search_count(domain, limit=1)
+        return bool(made) and not self._saas_is_amended()
 
     def _saas_get_amendments(self):
         """Return the confirmed amendments the order has made."""
@@ -190,6 +201,29 @@ class SaleOrder(models.Model):
                 severity="high",
             )
 
+    def _saas_on_amendment_dropped(self, amendment):
+        """Go back to before the signature: its amendment was undone or refused.
+
+        :param amendment: ``saas.amendment``, not a ramp step
+        """
+        self.env["saas.renewal"]._forget_signature(self)
+        if amendment.state != "undone":
+            # Whoever refuses it says so on its own.
+            return
+        for order in self._saas_get_workflow_orders():
+            order._saas_raise(
+                AMENDMENT_REFUSED,
+                self.env._(
+                    "%(order)s was signed, but its amendment %(name)s was undone, so "
+                    "it is not carried out. Tell the customer, cancel the order and "
+                    "agree on a new quotation.",
+                    order=order.name,
+                    name=amendment.name,
+                ),
+                queue="sales_ops",
+                severity="high",
+            )
+
     def _saas_on_amendment_undone(self, amendment):
         """Take back what followed from an amendment: its ramp steps and its coupon.
 
@@ -208,10 +242,39 @@ class SaleOrder(models.Model):
         subscription.coupon_ids.filtered(lambda grant: grant.order_id in self).unlink()
 
     def _action_cancel(self):
+        amendments = self._saas_check_not_in_force()
         result = super()._action_cancel()
+        for amendment in amendments:
+            # What came with it, ramp steps and coupon, goes along.
+            amendment.action_undo()
         # Nobody waits for the change any more.
         self._saas_resolve(AMENDMENT_REFUSED)
         return result
+
+    def _saas_check_not_in_force(self):
+        """Refuse to cancel orders the amendment of which was carried out.
+
+        :return: the amendments that are not carried out yet, ``saas.amendment``
+        :raise QuoteError: carried out, and what to do instead
+        """
+        # sudo: who may cancel the order need not see its amendments
+        amendments = self.env["saas.amendment"].sudo()
+        for order in self.filtered(lambda o: o.saas_order_kind != "new"):
+            amendments |= order._saas_get_amendments().filtered(
+                lambda amendment: amendment.kind != "ramp"
+            )
+        for amendment in amendments.filtered(lambda a: a.state == "applied"):
+            raise QuoteError(
+                self.env._(
+                    "%(order)s is carried out: its amendment %(name)s took effect on "
+                    "%(day)s. Amend or cancel %(subscription)s instead.",
+                    order=amendment.order_id.name,
+                    name=amendment.name,
+                    day=format_date(self.env, amendment.date_effective),
+                    subscription=amendment.subscription_id.name,
+                )
+            )
+        return amendments
 
     def _saas_link_new_lines(self, amendment):
         """Tell the lines an amendment has made which order line they come from."""

@@ -66,6 +66,10 @@ class SaleOrder(models.Model):
                     start=format_date(self.env, start),
                 )
             ]
+        if until:
+            subscription = self.saas_amended_subscription_id
+            problem = subscription._get_whole_period_problem(until)
+            return [problem] if problem else []
         return []
 
     # ------------------------------------------------------------------

@@ -1,6 +1,4 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-from datetime import timedelta
-
 from odoo import Command, api, fields, models
 from odoo.tools.misc import format_date
 
@@ -175,19 +173,7 @@ class SaasRenewalCotermWizard(models.TransientModel):
                 name=subscription.name,
                 end=format_date(self.env, end),
             )
-        plan = subscription.plan_id
-        if plan.alignment == "anniversary" and plan.proration_policy != "none":
-            # The last period is charged by its days.
-            return ""
-        boundary = subscription._get_next_boundary(day - timedelta(days=1))
-        if boundary == day:
-            return ""
-        return self.env._(
-            "%(name)s is billed in whole periods of its calendar, the next one "
-            "begins on %(boundary)s: choose that day, or leave it out.",
-            name=subscription.name,
-            boundary=format_date(self.env, boundary),
-        )
+        return subscription._get_whole_period_problem(day)
 
     # ------------------------------------------------------------------
     # Action
