@@ -120,6 +120,7 @@ from . import saas_onboarding_wait
 from . import project_milestone_documents
 from . import project_task_customer
 from . import project_project_waiting
+from . import project_project_check_facts
 from . import project_project_documents
 from . import project_project_portal
 from . import project_project_cancelled

@@ -10,6 +10,7 @@ from odoo.fields import Domain
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools.misc import format_date
 
+from ..check_facts import FACTS
 from ..engine.onboarding import get_percent
 
 _logger = logging.getLogger(__name__)
@@ -30,6 +31,14 @@ class ProjectProject(models.Model):
         string="Open Alerts",
         compute="_compute_saas_alert_count",
         groups="base.group_user",
+    )
+    saas_checked_on = fields.Date(
+        string="Checked On",
+        copy=False,
+        readonly=True,
+        index=True,
+        groups="base.group_user",
+        help="Day of the last daily check, also of one that failed.",
     )
 
     @api.depends("saas_alert_ids.date_closed")
@@ -56,20 +65,51 @@ class ProjectProject(models.Model):
     def _check_onboarding(self, day: date, commit=False):
         """Bring health, alerts and reminders to a day.
 
-        Running it again on the same day changes nothing.
+        Running it again on the same day goes on with what was not checked yet. What
+        failed is repeated from the exception queue, or the day after.
 
         :param date day: the day to reach; nothing reads the clock below this point
-        :param bool commit: report progress to the scheduler and commit per project
+        :param bool commit: report progress to the scheduler and commit per batch
         """
-        due = self.search(self._saas_get_check_domain(day), order="id")
+        due = self.search(
+            Domain("saas_checked_on", "!=", day) & self._saas_get_check_domain(day),
+            order="saas_checked_on nulls first, id",
+        ).ids
         cron = self.env["ir.cron"]
         if commit:
             cron._commit_progress(remaining=len(due))
         for start in range(0, len(due), BATCH_SIZE):
-            for project in due[start : start + BATCH_SIZE].try_lock_for_update():
-                project._saas_check_guarded(day)
-                if commit and not cron._commit_progress(1):
-                    return
+            ids = due[start : start + BATCH_SIZE]
+            try:
+                checked = self.browse(ids)._saas_check_batch(day)
+            except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+                if not commit:
+                    raise
+                # Somebody changed one of them: the next run has them, the others go on.
+                _logger.info("projects %s: changed meanwhile", ids, exc_info=True)
+                self.env.cr.rollback()
+                continue
+            # Whoever holds a project now keeps it: it is the first one tomorrow.
+            if commit and not cron._commit_progress(len(ids)) and checked:
+                return
+
+    def _saas_check_batch(self, day: date):
+        """Check the projects nobody changes now, reading for all of them at once.
+
+        :param date day: the day to reach
+        :return: the projects that were checked, also those that failed
+        """
+        projects = self.try_lock_for_update(allow_referencing=True)
+        if not projects:
+            return projects
+        good = self.browse()
+        for project in projects._saas_with_facts():
+            if project._saas_guard(lambda one: one._saas_check_day(day)):
+                good += project
+        good._saas_resolve("onboarding.check_failed")
+        stale = projects.filtered(lambda one: one.saas_checked_on != day)
+        stale.with_context(tracking_disable=True).saas_checked_on = day
+        return projects
 
     @api.model
     def _saas_get_check_domain(self, day: date) -> Domain:
@@ -91,11 +131,6 @@ class ProjectProject(models.Model):
         """
         for project in self._saas_as_delivery():
             project._saas_check_day(fields.Date.context_today(project))
-
-    def _saas_check_guarded(self, day: date):
-        """Check one project; a failure is queued and does not stop the others."""
-        if self._saas_guard(lambda project: project._saas_check_day(day)):
-            self._saas_resolve("onboarding.check_failed")
 
     def _saas_guard(self, step: Callable) -> bool:
         """Run a step in a savepoint; a failure is queued with a retry of the check.
@@ -125,6 +160,7 @@ class ProjectProject(models.Model):
         """Check one project on a day."""
         self.ensure_one()
         project = self.with_company(self.company_id)._saas_with_correlation()
+        project = project._saas_with_facts()
         if project._saas_is_onboarding():
             project._saas_assess(day)
             silent = "customer_silent" in project._saas_get_open_alerts()
@@ -198,17 +234,10 @@ class ProjectProject(models.Model):
         if self.saas_health == "late":
             reasons = self.saas_health_reason or ""
             facts.append({"code": "go_live_late", "message": reasons.split("\n", 1)[0]})
-        tasks = self.env["project.task"].search(
-            [
-                ("project_id", "=", self.id),
-                ("is_closed", "=", False),
-                ("date_deadline", "!=", False),
-                ("saas_predicted_on", "!=", False),
-            ],
-            order="id",
-        )
-        for task in tasks:
+        for task in self._saas_get_tasks().sorted("id"):
             due = self._saas_get_due(task)
+            if task.is_closed or not due or not task.saas_predicted_on:
+                continue
             if task.saas_predicted_on > due:
                 message = self.env._(
                     "%(task)s was due on %(due)s and is predicted for %(predicted)s.",
@@ -239,33 +268,26 @@ class ProjectProject(models.Model):
 
     def _saas_get_activity_days(self) -> list:
         """Return the last days of hours, messages, stage changes and milestones."""
-        tasks = self._saas_get_all_tasks()
-        robot = self.env.ref("base.partner_root")
-        about = Domain("model", "=", "project.task") & Domain("res_id", "in", tasks.ids)
-        about |= Domain("model", "=", self._name) & Domain("res_id", "=", self.id)
-        [[booked]] = self.env["account.analytic.line"]._read_group(
-            [("project_id", "=", self.id)], aggregates=["date:max"]
-        )
-        Message = self.env["mail.message"]
-        # Tracked changes are messages too; what crons write comes from the robot.
-        [[written]] = Message._read_group(
-            about & Domain("author_id", "not in", (False, robot.id)),
-            aggregates=["date:max"],
-        )
+        project = self._saas_with_facts()
+        facts = project.env.context[FACTS]
+        tasks = project._saas_get_tasks(archived=True)
+        about = [(self._name, self.id), *((tasks._name, one) for one in tasks.ids)]
+        written = [facts.written[key] for key in about if key in facts.written]
         # The first message is of its creation, which may be after the kick-off.
-        [[created]] = Message._read_group(about, aggregates=["date:min"])
-        moved = [task.date_last_stage_update for task in tasks]
+        created = [facts.created[key] for key in about if key in facts.created]
+        moments = [*written, *sorted(created)[:1]]
+        moments += [task.date_last_stage_update for task in tasks]
         reached = self.milestone_ids.mapped("reached_date")
-        moments = [moment.date() for moment in (created, written, *moved) if moment]
-        return [day for day in (booked, *reached, *moments) if day]
+        days = [moment.date() for moment in moments if moment]
+        return [day for day in (facts.booked.get(self.id), *reached, *days) if day]
 
     def _saas_sync_alerts(self, facts: list[dict], day: date):
         """Open alerts for new facts and close those of facts that are over."""
         self.ensure_one()
         # sudo: alerts are written by the check only
         Alert = self.env["saas.onboarding.alert"].sudo()
-        still_open = Alert.search(
-            [("project_id", "=", self.id), ("date_closed", "=", False)]
+        still_open = self.sudo().saas_alert_ids.filtered(
+            lambda one: not one.date_closed
         )
         known = {(alert.code, alert.task_id.id): alert for alert in still_open}
         current = {(fact["code"], fact.get("task_id") or False): fact for fact in facts}

@@ -315,6 +315,8 @@ class ProjectProject(models.Model):
         :param date day: day of the check; a second call on that day does nothing
         """
         for project in self:
+            if not project.saas_document_ids._filter_to_remind(day):
+                continue
             try:
                 with self.env.cr.savepoint():
                     project._saas_do_remind(day)

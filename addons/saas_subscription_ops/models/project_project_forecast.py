@@ -78,13 +78,9 @@ class ProjectProject(models.Model):
     def _saas_get_engine_tasks(self) -> list:
         """Return the tasks of the project and those they wait for elsewhere."""
         self.ensure_one()
-        own = self.env["project.task"].search([("project_id", "=", self.id)])
+        own = self._saas_get_tasks()
         tasks = own | own.depend_on_ids
-        started = dict(
-            self.env["account.analytic.line"]._read_group(
-                [("task_id", "in", tasks.ids)], ["task_id"], ["date:min"]
-            )
-        )
+        started = self._saas_get_first_hours(tasks)
         return [
             onboarding.Task(
                 key=task.id,
@@ -92,7 +88,7 @@ class ProjectProject(models.Model):
                 duration=max(task.saas_duration_days, 1),
                 is_done=task.is_closed,
                 done_on=self._saas_get_done_day(task),
-                started=started.get(task),
+                started=started.get(task.id),
                 needs=frozenset(task.depend_on_ids.ids),
                 parts=frozenset((task.child_ids & own).ids),
                 milestone=task.milestone_id.id if task in own else None,
@@ -139,9 +135,8 @@ class ProjectProject(models.Model):
     # From the engine
     # ------------------------------------------------------------------
     def _saas_store_forecast(self, predicted):
-        own = self.env["project.task"].search([("project_id", "=", self.id)])
         for items, ends in (
-            (own, predicted.tasks),
+            (self._saas_get_tasks(), predicted.tasks),
             (self.milestone_ids, predicted.milestones),
         ):
             items = items.with_context(saas_planning=True, mail_notrack=True)

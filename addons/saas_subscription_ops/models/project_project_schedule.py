@@ -170,9 +170,7 @@ class ProjectProject(models.Model):
     def _saas_get_open_items(self) -> list:
         """Return the tasks not closed and milestones not reached."""
         self.ensure_one()
-        tasks = self.env["project.task"].search(
-            [("project_id", "=", self.id), ("is_closed", "=", False)]
-        )
+        tasks = self._saas_get_tasks().filtered(lambda item: not item.is_closed)
         return [*tasks, *self.milestone_ids.filtered(lambda item: not item.is_reached)]
 
     def _saas_get_plan_calendar(self, *days) -> WorkCalendar:

@@ -101,7 +101,9 @@ class ProjectProject(models.Model):
             )
             for project in batch:
                 vals = project._prepare_saas_waiting_vals(working, at)
-                project.write({k: v for k, v in vals.items() if project[k] != v})
+                vals = {k: v for k, v in vals.items() if project[k] != v}
+                if vals:
+                    project.write(vals)
 
     def _prepare_saas_waiting_vals(self, working: list, at: datetime) -> dict:
         """Prepare the totals of one project.
@@ -152,8 +154,13 @@ class ProjectProject(models.Model):
             Friday from 9 to 17 UTC
         """
         company = company or self.env.company
-        zone, calendar = self._saas_get_tz(company), company.resource_calendar_id
+        zone = self._saas_get_tz(company)
         first, last = (moment.astimezone(zone).date() for moment in (start, stop))
+        return self._saas_read_work_intervals(company, first, last)
+
+    @api.model
+    def _saas_read_work_intervals(self, company, first: date, last: date) -> list:
+        zone, calendar = self._saas_get_tz(company), company.resource_calendar_id
         if not calendar:
             days = (first + n * DAY for n in range((last - first).days + 1))
             return [

@@ -56,9 +56,7 @@ class ProjectTask(models.Model):
         # sudo: who may write one task need not read those that follow it
         tasks = self.sudo()
         Wait = tasks.env["saas.onboarding.wait"]
-        open_waits = Wait.search(
-            [("task_id", "in", tasks.ids), ("date_end", "=", False)]
-        )
+        open_waits = Wait._get_open("task_id", tasks)
         tasks = (tasks | tasks.dependent_ids).filtered("saas_is_customer_task")
         changed = tasks.env["project.project"]
         for task in tasks | open_waits.task_id:

@@ -5,6 +5,7 @@ import pytz
 
 from odoo import api, fields, models
 
+from ..check_facts import FACTS
 from ..engine.waiting import Wait
 from ..exceptions import OnboardingError
 
@@ -109,13 +110,14 @@ class SaasOnboardingWait(models.Model):
         record = document or task
         # sudo: waits are facts written by the code, nobody has the right to
         waits = self.sudo()
-        current = waits.search([(field, "=", record.id), ("date_end", "=", False)])
+        current = waits._get_open(field, record)
         wanted = bool(side)
         if bool(current) == wanted and (
             not wanted or (current.side, current.project_id) == (side, project.sudo())
         ):
             return False
         current._close(at)
+        self._drop_facts()
         if wanted:
             waits.create(
                 {
@@ -128,6 +130,27 @@ class SaasOnboardingWait(models.Model):
                 }
             )
         return True
+
+    @api.model
+    def _get_open(self, field: str, records):
+        """Return the open waits for documents or tasks.
+
+        :param str field: ``document_id`` or ``task_id``
+        :param records: what is waited for
+        """
+        facts = self.env.context.get(FACTS)
+        if facts and facts.waits is not None:
+            known = [facts.waits.get((field, one)) for one in records.ids]
+            if None not in known:
+                return self.browse(wait for waits in known for wait in waits)
+        return self.search([(field, "in", records.ids), ("date_end", "=", False)])
+
+    @api.model
+    def _drop_facts(self):
+        """Let the daily check look again: waits were changed."""
+        facts = self.env.context.get(FACTS)
+        if facts:
+            facts.waits = None
 
     @api.model
     def _open_manual(self, project, side: str, reason: str, start: datetime):
@@ -175,6 +198,7 @@ class SaasOnboardingWait(models.Model):
         :param datetime at: naive UTC moment
         """
         waits = self.sudo()  # sudo: see _set_waiting
+        waits._drop_facts()
         waits.filtered(lambda wait: wait.date_start >= at).unlink()
         ended = waits.exists()
         ended.write({"date_end": at})

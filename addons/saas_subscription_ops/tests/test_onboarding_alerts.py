@@ -26,7 +26,7 @@ class TestOnboardingAlerts(OnboardingCase):
 
     def check(self, day, project=None):
         with freeze_time(f"{day} 09:00:00"):
-            (project or self.project)._saas_check_guarded(day)
+            (project or self.project)._saas_check_batch(day)
 
     def codes(self, *wanted):
         codes = self.alerts(self.project).mapped("code")
@@ -245,7 +245,7 @@ class TestOnboardingAlerts(OnboardingCase):
         self.assertEqual(other.saas_health, "at_risk")
         failed = self.exceptions("onboarding.check_failed")
         self.assertEqual(failed.res_id, self.project.id)
-        self.Project._check_onboarding(date(2026, 3, 9))
+        self.Project._check_onboarding(date(2026, 3, 10))
         self.assertEqual(failed.state, "resolved")
 
     def test_cron_runs(self):
