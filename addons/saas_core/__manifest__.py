@@ -2,7 +2,7 @@
 {
     "name": "SaaS Core",
     "summary": "Accounts, roles, event ledger, exception queue, external ids and KPIs",
-    "version": "19.0.1.0.0",
+    "version": "19.0.1.1.0",
     "development_status": "Beta",
     "category": "SaaS Operations",
     "website": ("https://github.com/saas-operations-suite/saas-operations-suite"),
