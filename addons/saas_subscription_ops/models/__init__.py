@@ -124,6 +124,8 @@ from . import project_project_check_facts
 from . import project_project_documents
 from . import project_project_portal
 from . import project_project_cancelled
+from . import project_project_guard
+from . import project_milestone_guard
 from . import res_config_settings_documents
 from . import account_move
 from . import account_move_correction

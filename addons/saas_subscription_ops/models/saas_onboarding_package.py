@@ -11,9 +11,23 @@ class SaasOnboardingPackage(models.Model):
 
     _name = "saas.onboarding.package"
     _description = "Onboarding Package"
-    _inherit = ["saas.default.guard"]
+    _inherit = ["saas.guard.mixin"]
     _order = "project_id, id"
     _check_company_auto = True
+    # What was sold is what was sold; only the budget of hours is planned anew.
+    _own_fields = (
+        "name",
+        "project_id",
+        "order_id",
+        "order_line_id",
+        "template_id",
+        "product_id",
+        "date_start",
+        "hours_spent",
+        "task_ids",
+        "milestone_ids",
+        "change_request_id",
+    )
 
     name = fields.Char(compute="_compute_name", store=True)
     project_id = fields.Many2one(

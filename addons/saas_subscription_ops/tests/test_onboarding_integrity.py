@@ -2,7 +2,7 @@
 from datetime import date
 
 from odoo import Command
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import freeze_time, tagged
 
 from .common_onboarding import OnboardingCase
@@ -142,3 +142,106 @@ class TestOnboardingIntegrity(OnboardingCase):
         self.project.active = True
         self.order.saas_retry_create_onboarding()
         self.assertEqual(len(self.project.saas_package_ids), 2)
+
+    # Facts are not typed in --------------------------------------------
+    def test_facts_of_projects_are_not_typed_in(self):
+        boss = self.new_user(
+            "sub_boss",
+            "project.group_project_manager,hr_timesheet.group_timesheet_manager",
+        )
+        project = self.project.with_user(boss)
+        for name, value in (
+            ("saas_live_on", "2026-03-01"),
+            ("saas_order_id", False),
+            ("saas_subscription_id", False),
+            ("saas_go_live_baseline", "2026-12-31"),
+            ("saas_health", "on_track"),
+            ("saas_wait_customer_hours", 100),
+            ("saas_days_lead_to_live", 1),
+            ("saas_hypercare_ended_on", "2026-03-01"),
+            ("saas_is_merged", False),
+        ):
+            with self.subTest(name):
+                with self.assertRaisesRegex(UserError, "follow from the steps"):
+                    project.write({name: value})
+        with self.assertRaisesRegex(UserError, "follow from the steps"):
+            project.create({"name": "Forged", "saas_order_id": self.order.id})
+        forged = project.with_context(default_saas_live_on="2026-03-01")
+        self.assertFalse(forged.create({"name": "Own"}).saas_live_on)
+        project.saas_go_live_planned = "2026-04-20"
+        self.assertEqual(self.project.saas_go_live_planned, date(2026, 4, 20))
+
+    def test_packages_stay_what_was_sold(self):
+        boss = self.new_user(
+            "sub_boss",
+            "project.group_project_manager,hr_timesheet.group_timesheet_manager",
+        )
+        package = self.project.saas_package_ids.with_user(boss)
+        for name in ("order_line_id", "project_id", "product_id", "change_request_id"):
+            with self.assertRaisesRegex(UserError, "follow from the steps"):
+                package.write({name: False})
+        package.hours_budget = 30
+        self.assertEqual(self.project.saas_hours_budget, 30)
+
+    # What milestones bill ----------------------------------------------
+    def _bill(self, name):
+        milestone = self.milestone(self.project, name)
+        milestone.is_reached = True
+        milestone.with_user(self.finance).action_saas_bill()
+        self.assertEqual(milestone.saas_billing_state, "billed")
+        return milestone
+
+    def test_invoiced_milestone_taken_back_is_told_to_finance(self):
+        milestone = self._bill("Migration ready")
+        milestone.with_user(self.delivery).is_reached = False
+        raised = self.exceptions("onboarding.billed_milestone_reopened")
+        self.assertEqual((raised.queue, raised.res_id), ("finance", self.project.id))
+        self.assertIn("Migration ready", raised.name)
+        milestone.with_user(self.delivery).is_reached = True
+        self.assertEqual(raised.state, "resolved")
+
+    def test_open_milestone_taken_back_is_nobody_s_loss(self):
+        milestone = self.milestone(self.project, "Migration ready")
+        milestone.is_reached = True
+        milestone.with_user(self.delivery).is_reached = False
+        self.assertFalse(self.exceptions("onboarding.billed_milestone_reopened"))
+
+    def test_invoiced_milestone_keeps_what_it_bills(self):
+        milestone = self._bill("Migration ready")
+        for user in (self.delivery, self.salesperson):
+            for vals in ({"quantity_percentage": 0.1}, {"sale_line_id": False}):
+                with self.assertRaisesRegex(UserError, "is invoiced"):
+                    milestone.with_user(user).sudo().write(vals)
+        with self.assertRaisesRegex(UserError, "is invoiced"):
+            milestone.unlink()
+
+    def test_delivery_does_not_change_what_is_billed(self):
+        milestone = self.milestone(self.project, "Migration ready")
+        own = milestone.with_user(self.delivery)
+        for vals in ({"quantity_percentage": 0.1}, {"sale_line_id": False}):
+            with self.assertRaises(AccessError):
+                own.write(vals)
+        with self.assertRaises(AccessError):
+            own.unlink()
+        Milestone = own.with_context(default_project_id=self.project.id)
+        extra = Milestone.create({"name": "Extra"})
+        self.assertFalse(extra.sale_line_id)
+        line = milestone.sale_line_id.id
+        with self.assertRaises(UserError):
+            Milestone.with_context(default_sale_line_id=line).create({"name": "More"})
+        with self.assertRaises(UserError):
+            Milestone.create({"name": "More", "sale_line_id": line})
+        self.milestone(self.project, "Migration live").quantity_percentage = 0.1
+        with self.assertRaises(AccessError):
+            Milestone.create(
+                {"name": "More", "sale_line_id": line, "quantity_percentage": 0.1}
+            )
+        self.assertFalse(milestone.copy().sale_line_id)
+        extra.unlink()
+
+    def test_milestones_bill_no_more_than_their_line(self):
+        milestone = self.milestone(self.project, "Migration ready")
+        milestone.quantity_percentage = 0.3
+        self.assertAlmostEqual(milestone.saas_amount, 900)
+        with self.assertRaisesRegex(ValidationError, "110.0"):
+            milestone.quantity_percentage = 0.5
