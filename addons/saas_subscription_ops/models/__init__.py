@@ -1,4 +1,5 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from . import ir_cron_progress
 from . import ir_actions_report
 from . import res_users
 from . import saas_state_mixin

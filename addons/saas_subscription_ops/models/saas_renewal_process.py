@@ -8,6 +8,7 @@ from odoo import api, fields, models
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools.misc import format_date
 
+from ..cron_point import CronPoint
 from .saas_subscription import LIVE_STATES
 
 _logger = logging.getLogger(__name__)
@@ -46,8 +47,9 @@ class SaasRenewal(models.Model):
         :param bool commit: report progress to the scheduler and commit per record
         """
         # sudo: the job looks after all contracts, whoever starts it
-        model = self.sudo()
-        for stage in (
+        point = CronPoint(self.env, day, is_kept=commit)
+        model = self.sudo().with_context(saas_cron_point=point)
+        stages = (
             model._settle_ended,
             model._open_windows,
             model._take_due_steps,
@@ -55,10 +57,14 @@ class SaasRenewal(models.Model):
             model._watch_approvals,
             model._flag_undecided,
             model._forecast_day,
-        ):
-            if stage(day, commit) is False:
-                # Out of time: the scheduler goes on with what is left.
+        )
+        for number, stage in enumerate(stages):
+            if point.enter(number) and stage(day, commit) is False:
+                # Out of time: the scheduler goes on with what is left, at least with
+                # the stages that follow.
+                self.env["ir.cron"]._commit_progress(remaining=1)
                 return
+        point.finish()
 
     # ------------------------------------------------------------------
     # Stages
@@ -168,6 +174,7 @@ class SaasRenewal(models.Model):
             [("outcome", "=", "open"), ("opened_on", "!=", False)],
             order="term_end, id",
         )
+        opened = self._skip_done(opened)
         batches = [
             opened[start : start + BATCH_SIZE]
             for start in range(0, len(opened), BATCH_SIZE)
@@ -176,7 +183,9 @@ class SaasRenewal(models.Model):
         if commit:
             cron._commit_progress(remaining=len(batches))
         for batch in batches:
+            key = self._get_done_key(batch[-1:])
             batch._process_daily(day)
+            self._note_done(key)
             if commit and not cron._commit_progress(1):
                 return False
         return True
@@ -296,18 +305,52 @@ class SaasRenewal(models.Model):
         :return: False when the scheduler's time is over
         """
         cron = self.env["ir.cron"]
+        records = self._skip_done(records)
         if commit:
             cron._commit_progress(remaining=len(records))
         for record in records:
+            key = self._get_done_key(record)
             subscription = (
                 record.subscription_id if record._name == self._name else record
             )
             # Whoever changes the contract now has it; tomorrow is another day.
             if subscription.try_lock_for_update():
                 record._attempt_renewal(work)
+            self._note_done(key)
             if commit and not cron._commit_progress(1):
                 return False
         return True
+
+    @api.model
+    def _get_done_key(self, record) -> list:
+        """Return what a stage takes its records by: the urgent ones first.
+
+        :param record: renewal or subscription
+        """
+        day = record.term_end if record._name == self._name else ""
+        return [str(day), record.id]
+
+    @api.model
+    def _skip_done(self, records):
+        """Return in order what had no turn yet in an interrupted run of the day.
+
+        :param records: renewals or subscriptions
+        """
+        records = records.sorted(self._get_done_key)
+        point = self.env.context.get("saas_cron_point")
+        if not point:
+            return records
+        return records.filtered(lambda one: not point.is_done(self._get_done_key(one)))
+
+    @api.model
+    def _note_done(self, key: list):
+        """Keep that a record had its turn, whether it failed or not.
+
+        :param list key: of ``_get_done_key``, before the turn
+        """
+        point = self.env.context.get("saas_cron_point")
+        if point:
+            point.reach(key)
 
     def _attempt_renewal(self, work):
         attempt_renewal(self, work)

@@ -7,6 +7,7 @@ from datetime import date
 from odoo import api, fields, models
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 
+from ..cron_point import CronPoint
 from ..exceptions import SubscriptionError
 from .saas_subscription import LIVE_STATES
 
@@ -112,15 +113,20 @@ class SaasSubscription(models.Model):
         :param date day: the day to reach; nothing reads the clock below this point
         :param bool commit: report progress to the scheduler and commit per batch
         """
-        due = self.search(self._get_lifecycle_domain(day), order="id")
+        point = CronPoint(self.env, day, is_kept=commit)
+        due = self.search(self._get_lifecycle_domain(day), order="id").filtered(
+            lambda one: not point.is_done([one.id])
+        )
         cron = self.env["ir.cron"]
         if commit:
             cron._commit_progress(remaining=len(due))
         for start in range(0, len(due), BATCH_SIZE):
             for subscription in due[start : start + BATCH_SIZE].try_lock_for_update():
                 subscription._advance_to(day)
+                point.reach([subscription.id])
                 if commit and not cron._commit_progress(1):
                     return
+        point.finish()
 
     @api.model
     def _get_lifecycle_domain(self, day: date) -> list:

@@ -12,6 +12,7 @@ from . import test_onboarding_packages
 from . import test_onboarding_alerts
 from . import test_onboarding_billing
 from . import test_onboarding_check
+from . import test_cron_point
 from . import test_saas_subscription
 from . import test_saas_charge
 from . import test_saas_amendment

@@ -62,7 +62,7 @@ class TestOnboardingCheck(OnboardingCase):
         for _number in range(10):
             self.start(self.migration_product)
         many = self.count_prices()
-        self.assertLess((many[0] - few[0]) / 10, 6)
+        self.assertLess((many[0] - few[0]) / 10, 8)
         # Here each project's forecast is written, and looked at by automation rules.
         self.assertLess((many[1] - few[1]) / 10, 50)
 
