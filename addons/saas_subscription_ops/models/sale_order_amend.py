@@ -263,7 +263,10 @@ class SaleOrder(models.Model):
             amendments |= order._saas_get_amendments().filtered(
                 lambda amendment: amendment.kind != "ramp"
             )
-        for amendment in amendments.filtered(lambda a: a.state == "applied"):
+        applied = amendments.filtered(lambda a: a.state == "applied")
+        # A change request is about hours: its own rules say what cancelling does.
+        requested = applied.order_id.filtered("saas_change_request_ids")
+        for amendment in applied.filtered(lambda a: a.order_id not in requested):
             raise QuoteError(
                 self.env._(
                     "%(order)s is carried out: its amendment %(name)s took effect on "
@@ -274,7 +277,7 @@ class SaleOrder(models.Model):
                     subscription=amendment.subscription_id.name,
                 )
             )
-        return amendments
+        return amendments - applied
 
     def _saas_link_new_lines(self, amendment):
         """Tell the lines an amendment has made which order line they come from."""
