@@ -108,7 +108,7 @@ class TestOnboardingIntegrity(OnboardingCase):
         self.assertEqual(len(project.saas_package_ids), 1)
 
     def test_cancelled_later_order_names_its_packages(self):
-        order = self.subscription._create_quote("amendment", TODAY)
+        order = self.subscription._create_quote("amendment", date(2026, 3, 20))
         order.order_line = [Command.create({"product_id": self.package.id})]
         order.action_confirm()
         self.assertEqual(order.saas_package_ids.project_id, self.project)
