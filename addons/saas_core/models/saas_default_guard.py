@@ -18,7 +18,12 @@ class SaasDefaultGuard(models.AbstractModel):
 
     @api.model
     def default_get(self, fields):
-        context = {
+        model = self.with_context(self._get_own_context())
+        return super(SaasDefaultGuard, model).default_get(fields)
+
+    def _get_own_context(self) -> dict:
+        """Return the context without the defaults it may not give."""
+        return {
             key: value
             for key, value in self.env.context.items()
             if not (
@@ -26,7 +31,6 @@ class SaasDefaultGuard(models.AbstractModel):
                 and self._is_undefaultable(key.removeprefix("default_"))
             )
         }
-        return super(SaasDefaultGuard, self.with_context(context)).default_get(fields)
 
     def _is_undefaultable(self, name: str) -> bool:
         """Return whether the context may not give a field its default.

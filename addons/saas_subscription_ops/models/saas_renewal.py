@@ -192,7 +192,6 @@ class SaasRenewal(models.Model):
     )
     lost_reason_id = fields.Many2one(
         "crm.lost.reason",
-        string="Lost Reason",
         ondelete="restrict",
         index="btree_not_null",
         tracking=True,

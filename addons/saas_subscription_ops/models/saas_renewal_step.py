@@ -30,7 +30,6 @@ class SaasRenewalStep(models.Model):
     active = fields.Boolean(default=True)
     sequence = fields.Integer(default=10)
     days_before = fields.Integer(
-        string="Days Before",
         required=True,
         default=90,
         help="Days before the end of the term. A step longer than the term falls on "

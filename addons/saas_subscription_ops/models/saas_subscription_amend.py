@@ -114,9 +114,7 @@ class SaasSubscription(models.Model):
         if effective == "term_end" and not date_effective:
             # The term after the next one is not renewed by a second click.
             known = self.amendment_ids.filtered(
-                lambda a: (
-                    a.kind == "renewal" and a.state in ("to_approve", "scheduled")
-                )
+                lambda a: a.kind == "renewal" and a.state in ("to_approve", "scheduled")
             )
             if known:
                 return known[:1]

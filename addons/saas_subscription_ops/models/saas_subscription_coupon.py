@@ -48,8 +48,8 @@ class SaasSubscriptionCoupon(models.Model):
     )
     date_end = fields.Date(
         string="Stops On",
-        help="Billing periods that begin on or after this day are not reduced any more. "
-        "Empty: as the coupon says.",
+        help="Billing periods that begin on or after this day are not reduced any "
+        "more. Empty: as the coupon says.",
     )
     discount_type = fields.Selection(DISCOUNT_TYPES, required=True)
     value = fields.Float(required=True, digits="Product Price")
@@ -194,7 +194,8 @@ class SaasSubscriptionCoupon(models.Model):
                 raise LedgerError(
                     self.env._(
                         "Coupon %(code)s has reduced charges of %(subscription)s "
-                        "already and can't be changed. Set the day it stops on instead.",
+                        "already and can't be changed. Set the day it stops on "
+                        "instead.",
                         code=grant.coupon_id.code,
                         subscription=grant.subscription_id.name,
                     )

@@ -161,7 +161,7 @@ class SaleOrder(models.Model):
         own = self.with_context(active_test=False).saas_own_project_ids
         project = own.sorted(
             lambda one: (not one.active, bool(one.saas_live_on), one.id)
-        )[:1].with_context(self.env.context)
+        )[:1].with_env(self.env)
         if project or self.saas_order_kind == "new":
             return project
         return project.search(

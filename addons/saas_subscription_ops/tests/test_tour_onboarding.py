@@ -117,16 +117,16 @@ class TestTourOnboarding(SubscriptionCase, HttpCase):
 
         # The milestone is reached and billed by finance
         kickoff.with_user(self.delivery).is_reached = True
-        self.tour(
-            "/odoo/saas-milestones-to-bill", "saas_milestone_bill", "onb_finance"
-        )
+        self.tour("/odoo/saas-milestones-to-bill", "saas_milestone_bill", "onb_finance")
         invoice = order.invoice_ids
         self.assertEqual((invoice.state, invoice.amount_untaxed), ("draft", 800.0))
         self.assertEqual(kickoff.saas_billing_state, "billed")
 
         # Live
         self.tour(
-            f"/odoo/saas-onboarding/{project.id}", "saas_onboarding_go_live", "onb_staff"
+            f"/odoo/saas-onboarding/{project.id}",
+            "saas_onboarding_go_live",
+            "onb_staff",
         )
         self.assertTrue(go_live.is_reached)
         self.assertEqual(project.saas_live_on, self.today)

@@ -37,7 +37,8 @@ registry.category("web_tour.tours").add("saas_milestone_bill", {
         },
         {
             content: "the draft is there",
-            trigger: ".o_form_view .o_statusbar_status button[aria-checked=true]:contains(Draft)",
+            trigger:
+                ".o_form_view .o_statusbar_status button[aria-checked=true]:contains(Draft)",
         },
     ],
 });
