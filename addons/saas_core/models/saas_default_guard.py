@@ -18,7 +18,7 @@ class SaasDefaultGuard(models.AbstractModel):
 
     @api.model
     def default_get(self, fields):
-        model = self.with_context(self._get_own_context())
+        model = self.with_env(self.env(context=self._get_own_context()))
         return super(SaasDefaultGuard, model).default_get(fields)
 
     def _get_own_context(self) -> dict:
