@@ -11,6 +11,13 @@ class TimelineMixin:
     """Projects at hand, without waiting for their workflow."""
 
     @classmethod
+    def create_confirmed(cls):
+        # Of an order that is not confirmed the onboarding stands still.
+        order = cls.create_order([(cls.platform, 1)])
+        order.action_confirm()
+        return order
+
+    @classmethod
     def create_project(cls, name="Acme", **vals):
         return cls.env["project.project"].create(
             {
@@ -18,7 +25,7 @@ class TimelineMixin:
                 "partner_id": cls.partner.id,
                 "company_id": cls.company.id,
                 "allow_milestones": True,
-                "saas_order_id": cls.create_order([(cls.platform, 1)]).id,
+                "saas_order_id": cls.create_confirmed().id,
                 "saas_kickoff_on": date(2026, 3, 2),
                 "saas_go_live_planned": date(2026, 4, 1),
                 "saas_go_live_predicted": date(2026, 4, 9),
