@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from tests.e2e.browser import Window, launch
-from tools.story import billing, changes, kpis, sales, usage
+from tools.story import billing, changes, kpis, onboarding, sales, usage
 from tools.story.world import Customer
 
 GUEST = "Meridian Bank"
@@ -200,6 +200,27 @@ def test_onboarding_project(window, world, story):
     for task in sales.tasks_of(world.as_("administrator"), deal):
         assert (task["name"] in board) == (task["state"] != "1_done")
     person.shot("onboarding-project")
+
+
+def test_onboarding_board_and_timeline(window, world, story):
+    running = [
+        deal.project_id
+        for index, deal in story.deals.items()
+        if index not in onboarding.LIVE
+    ]
+    projects = world.as_("csm").rows(
+        "project.project", [("id", "in", running)], ["name"]
+    )
+    person = window("csm")
+    for url, area, picture in (
+        ("/odoo/saas-onboarding", ".o_kanban_renderer", "onboarding-board"),
+        ("/odoo/saas-onboarding-timeline", ".o_saas_timeline", "onboarding-timeline"),
+    ):
+        person.open(url, area)
+        shown = person.text(area)
+        for project in projects:
+            assert project["name"] in shown, url
+        person.shot(picture)
 
 
 def test_usage_and_quarantine(window, world, story):
