@@ -346,6 +346,7 @@ class TestSaasBillingRunCompute(SubscriptionCase):
             "saas.billing.run.line",
             "saas.charge",
             "saas.external.id",
+            "saas.renewal",
         }
         ours = {
             model._name
