@@ -23,7 +23,7 @@ class ProjectMilestone(models.Model):
     # ------------------------------------------------------------------
     # Constraints
     # ------------------------------------------------------------------
-    @api.constrains(*BILLING_FIELDS)
+    @api.constrains("sale_line_id", "quantity_percentage")
     def _check_saas_line_share(self):
         # sudo: what others' milestones of the line bill counts too
         for line in self.sudo()._saas_filter_onboarding().sale_line_id:
@@ -67,6 +67,9 @@ class ProjectMilestone(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         milestones = super().create(vals_list)
+        if any("product_uom_qty" in vals for vals in vals_list):
+            # Not stored, so that no constraint can name it.
+            milestones._check_saas_line_share()
         # Looked at afterwards: the context may have filled in a line, too.
         # sudo: whether they bill anything, no more
         if any(
@@ -80,6 +83,8 @@ class ProjectMilestone(models.Model):
         if touched or "project_id" in vals:
             self._saas_check_billing_change(vals, touched)
         result = super().write(vals)
+        if "product_uom_qty" in vals:
+            self._check_saas_line_share()
         if "is_reached" in vals:
             # sudo: what is invoiced is not delivery's to read
             self.sudo()._saas_filter_onboarding()._saas_report_reopened()
