@@ -1,7 +1,7 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 {
     "name": "SaaS Subscription Operations",
-    "summary": "Plans, subscriptions, amendments, billing runs, onboarding",
+    "summary": "Plans, subscriptions, billing runs, onboarding, renewals",
     "version": "19.0.1.2.0",
     "development_status": "Beta",
     "category": "SaaS Operations",
