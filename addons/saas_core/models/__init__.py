@@ -7,6 +7,8 @@ from . import (  # isort: skip  the mixin first, others inherit it
     saas_event,
     saas_event_chain,
     saas_exception,
+    saas_exception_raise,
+    saas_exception_actions,
     saas_exception_queue,
     saas_external_id,
     saas_kpi,

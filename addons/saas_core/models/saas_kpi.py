@@ -319,11 +319,13 @@ class SaasKpi(models.Model):
             raise KpiError(
                 self.env._("%(kpi)s is money, but has no currency.", kpi=self.code)
             )
+        # Without a domain there are no records to show.
+        default_model = self.compute_model if "domain" in row else False
         return {
             "value": value,
             "currency_id": row.get("currency_id") or False,
             "dimension": row.get("dimension") or "",
-            "res_model": row.get("res_model") or False,
+            "res_model": row.get("res_model") or default_model,
             "domain": row.get("domain") or [],
             "inputs": row.get("inputs") or {},
         }

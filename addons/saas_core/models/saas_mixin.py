@@ -134,7 +134,17 @@ class SaasMixin(models.AbstractModel):
         :param company: ``res.company``; default every company
         :return: the resolved ``saas.exception`` records
         """
-        # The problem is gone whoever cured it.
+        exceptions = self._saas_get_open_exceptions(code, company)
+        exceptions._resolve(note)
+        return exceptions.sudo(self.env.su)
+
+    def _saas_get_open_exceptions(self, code, company=None):
+        """Return the exceptions of that code which are open on the records.
+
+        :param str code: code they were raised with
+        :param company: ``res.company``; default every company
+        :return: ``saas.exception`` records in superuser mode
+        """
         domain = [
             ("res_model", "=", self._name),
             ("res_id", "in", self.ids),
@@ -143,9 +153,8 @@ class SaasMixin(models.AbstractModel):
         ]
         if company:
             domain.append(("company_id", "=", company.id))
-        exceptions = self.env["saas.exception"].sudo().search(domain)
-        exceptions._resolve(note)
-        return exceptions.sudo(self.env.su)
+        # sudo: a problem is there, or gone, whoever asks
+        return self.env["saas.exception"].sudo().search(domain)
 
     def _saas_raise_on_rollback(self, code, message, **kwargs):
         """Raise an exception that survives the rollback of this whole transaction.

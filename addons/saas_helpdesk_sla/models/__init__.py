@@ -12,6 +12,7 @@ from . import (
     helpdesk_ticket_sla,
     saas_sla_event,
     saas_sla_clock,
+    saas_sla_clock_escalation,
     saas_sla_escalation_log,
     saas_sla_result,
 )

@@ -254,9 +254,6 @@ class HelpdeskTicket(models.Model):
         return [
             {
                 "value": count,
-                "currency_id": False,
-                "dimension": "",
-                "res_model": self._name,
                 "domain": domain,
                 "inputs": {"open": count},
             }

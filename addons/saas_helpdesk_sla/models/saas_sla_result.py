@@ -103,9 +103,6 @@ class SaasSlaResult(models.Model):
         return [
             {
                 "value": value,
-                "currency_id": False,
-                "dimension": "",
-                "res_model": self._name,
                 "domain": list(period),
                 "inputs": {"met": met, "breached": breached, "unrecorded": late},
             }

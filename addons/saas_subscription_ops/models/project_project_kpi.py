@@ -54,9 +54,7 @@ class ProjectProject(models.Model):
     def _prepare_saas_open_row(self, count, dimension, domain, date_end) -> dict:
         return {
             "value": count,
-            "currency_id": False,
             "dimension": dimension,
-            "res_model": self._name,
             "domain": domain,
             "inputs": {"on": str(fields.Date.subtract(date_end, days=1))},
         }
@@ -88,9 +86,6 @@ class ProjectProject(models.Model):
         return [
             {
                 "value": (Decimal(100 * len(kept)) / len(projects)).quantize(CENT),
-                "currency_id": False,
-                "dimension": "",
-                "res_model": self._name,
                 "domain": domain,
                 "inputs": {"live": len(projects), "on_time": len(kept)},
             }
@@ -138,9 +133,6 @@ class ProjectProject(models.Model):
         return [
             {
                 "value": (100 * spent / budget).quantize(CENT),
-                "currency_id": False,
-                "dimension": "",
-                "res_model": self._name,
                 "domain": domain,
                 "inputs": {"spent": str(spent), "budget": str(budget)},
             }

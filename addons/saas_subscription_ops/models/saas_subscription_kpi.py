@@ -187,8 +187,6 @@ class SaasSubscription(models.Model):
         return {
             "value": value,
             "currency_id": currency.id if currency else False,
-            "dimension": "",
-            "res_model": self._name,
             "domain": domain,
             "inputs": {"on": str(day)},
         }
