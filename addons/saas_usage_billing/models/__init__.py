@@ -10,5 +10,6 @@ from . import saas_usage_control
 from . import product_template
 from . import sale_order
 from . import saas_subscription
+from . import saas_subscription_current_usage
 from . import saas_subscription_signal
 from . import saas_charge

@@ -131,7 +131,6 @@ class SaasCharge(models.Model):
             {
                 "value": value,
                 "currency_id": company.currency_id.id,
-                "dimension": "",
                 "res_model": "saas.charge",
                 "domain": domain,
                 "inputs": {"charges": count},

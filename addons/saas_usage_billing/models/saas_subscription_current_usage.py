@@ -1,0 +1,170 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""What is used in the running period, for people and over HTTP."""
+
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+
+from odoo import api, fields, models
+from odoo.tools.misc import format_date
+
+from odoo.addons.saas_subscription_ops.engine.period import (
+    day_start,
+    local_day,
+)
+
+from .saas_subscription import _naive
+from .usage_store import aggregate_by_day
+
+
+class SaasSubscription(models.Model):
+    _inherit = "saas.subscription"
+
+    # ------------------------------------------------------------------
+    # Current usage
+    # ------------------------------------------------------------------
+    def _get_current_usage(self, now):
+        """Return quantity and amount of the running period, per usage product.
+
+        :param now: aware UTC datetime
+        :return: list of dict: period, price, quantity, rated (None without a price)
+        """
+        self.ensure_one()
+        today = local_day(now, self.tz)
+        running = [
+            period
+            for period in self._get_usage_periods(today + timedelta(days=1), True)
+            if period.start <= today < period.end
+        ]
+        quantities = self._get_usage_quantities(running)
+        prices = self._get_usage_prices(running)
+        return [
+            {
+                "period": period,
+                "price": prices[period],
+                "quantity": quantities[period],
+                "rated": self._rate_period(prices[period], period, quantities[period])
+                if prices[period]
+                else None,
+            }
+            for period in running
+        ]
+
+    def _get_current_period(self, now):
+        """Return naive UTC start and end of the running plan period, or None."""
+        self.ensure_one()
+        if not self.tz or not self.plan_id or not self.anchor_date:
+            return None
+        today = local_day(now, self.tz)
+        found = None
+        tomorrow = today + timedelta(days=1)
+        first = min(self.date_start, self.anchor_date)
+        for start, end, _days in self._get_grid_periods(first, tomorrow):
+            found = start, end or tomorrow
+        return found and tuple(_naive(day_start(day, self.tz)) for day in found)
+
+    def _get_usage_domain(self, start, end):
+        """Return the domain of the subscription's events between two instants."""
+        return [
+            ("subscription_id", "=", self.id),
+            ("event_time", ">=", fields.Datetime.to_string(start)),
+            ("event_time", "<", fields.Datetime.to_string(end)),
+        ]
+
+    def _prepare_usage_row(self, row):
+        """Return what the usage tab shows of one product: words, and bars per day."""
+        period, price = row["period"], row["price"]
+        # sudo: the meter's name and unit, for whoever sees the subscription
+        meter = self.env["saas.meter"].sudo().browse(period.meter_id)
+        by_day = aggregate_by_day(self.env, meter._get_spec(), period.window, self.tz)
+        highest = max(by_day.values(), default=Decimal(0)) or Decimal(1)
+        days = [period.start + timedelta(days=n) for n in range(period.days)]
+        return {
+            "name": meter.name,
+            "unit": meter.unit,
+            "quantity": row["quantity"],
+            "amount": self._format_money(row["rated"].amount) if row["rated"] else None,
+            "start": format_date(self.env, period.start),
+            "end": format_date(self.env, period.end - timedelta(days=1)),
+            "texts": price._describe(price._prepare_details(row["rated"]))[1:]
+            if price
+            else [],
+            "bars": [
+                {
+                    "day": format_date(self.env, day),
+                    "quantity": by_day.get(day, Decimal(0)),
+                    "percent": int(by_day.get(day, Decimal(0)) * 100 / highest),
+                }
+                for day in days[-92:]
+            ],
+        }
+
+    def _get_current_usage_answer(self):
+        """Return the body of the API's answer about current usage.
+
+        Quantities and amounts are text, so that no digit is lost.
+
+        :return: dict of plain values
+        """
+        self.ensure_one()
+        # sudo: the integration role may ask for figures, not read subscriptions
+        subscription = self.sudo()
+        rows = subscription._get_current_usage(datetime.now(timezone.utc))
+        total = sum((row["rated"].amount for row in rows if row["rated"]), Decimal(0))
+        return {
+            "subscription": subscription.name,
+            "state": subscription.state,
+            "currency": subscription.currency_id.name,
+            "amount": str(total),
+            "usage": [
+                {
+                    "meter": meter.code,
+                    "name": meter.name,
+                    "unit": meter.unit,
+                    "period_start": row["period"].start.isoformat(),
+                    "period_end": row["period"].end.isoformat(),
+                    "quantity": format(row["quantity"], "f"),
+                    "amount": str(row["rated"].amount) if row["rated"] else None,
+                }
+                for row in rows
+                for meter in [
+                    self.env["saas.meter"].sudo().browse(row["period"].meter_id)
+                ]
+            ],
+        }
+
+    @api.model
+    def _find_for_usage(self, subject="", source="", subscription=""):
+        """Find the subscription an API client asks for, in its company.
+
+        :param str subject: subject as in events; needs ``source``
+        :param str source: code of the source
+        :param str subscription: number of the subscription
+        :return: subscription, empty when there is none
+        """
+        company = self.env.company
+        # sudo: the integration role may ask by name, not search
+        Subscription = self.sudo()
+        if subscription:
+            found = Subscription.search(
+                [("name", "=", subscription), ("company_id", "=", company.id)]
+            )
+        elif subject and source:
+            External = self.env["saas.external.id"].sudo()
+            external = External._resolve_many(source, "subject", [subject], company)
+            found = Subscription.browse()
+            if subject in external:
+                found = external[subject].subscription_id or Subscription.search(
+                    [
+                        ("state", "in", ("trial", "active", "paused")),
+                        ("company_id", "=", company.id),
+                        (
+                            "commercial_partner_id",
+                            "=",
+                            external[subject].partner_id.commercial_partner_id.id,
+                        ),
+                        ("line_ids.kind", "=", "usage"),
+                    ]
+                )
+        else:
+            found = Subscription.browse()
+        return found.sudo(False)
