@@ -1,8 +1,8 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 """`make test`: five tiers, one table, one last line.
 
-A tier is a list of jobs; jobs of a tier run two at a time, each on databases of its
-own, and write to logs of their own. A tier that fails stops no other.
+A tier is a list of jobs. The jobs of all tiers run two at a time, each on databases of
+its own, and write to logs of their own. A job or tier that fails stops no other.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from tools.process import clean_environment, run, tail
 from tools.progress import Step, say, seconds
 
 TIERS = ("engines", "conformance", "addons", "install", "e2e")
+RUN_ORDER = ("engines", "conformance", "e2e", "addons", "install")
 PARALLEL = 2
 # Characters of test code in one job: a large addon is tested in several at a time.
 PART_SIZE = 120_000
@@ -100,15 +101,12 @@ class Tests:
     def addons(self) -> Iterator[Job]:
         """The addons' own tests with HTTP and browser, large addons in parts."""
         _ensure_programs()
-        templates = {}
         for addon in chosen_addons():
-            with_demo = addon.name == addons.DEMO
-            if with_demo not in templates:
-                templates[with_demo] = self._template(with_demo)
+            template = self._template(with_demo=addon.name == addons.DEMO)
             parts = test_parts(addon)
             for number, files in enumerate(parts, 1):
                 label = f"{addon.name}_{number}" if len(parts) > 1 else addon.name
-                yield self._addon_job(label, files, templates[with_demo])
+                yield self._addon_job(label, files, template)
 
     def _template(self, with_demo: bool) -> str:
         """Return a template with all addons, or all but the demo company's."""
@@ -123,7 +121,8 @@ class Tests:
     def e2e(self) -> list[Job]:
         """The main job over HTTP against a started server."""
         _ensure_programs()
-        return [Job("e2e", self._e2e)]
+        template = self._template(with_demo=True)
+        return [Job("e2e", lambda: self._e2e(template))]
 
     # Jobs
 
@@ -165,8 +164,7 @@ class Tests:
 
         return Job(module, work)
 
-    def _e2e(self) -> tuple[int, int, str]:
-        template = self._template(with_demo=True)
+    def _e2e(self, template: str) -> tuple[int, int, str]:
         with self.databases.passing_clone(template, "e2e") as name:
             with self.server_variables(name) as extra:
                 return self.pytest("e2e", [TESTS / "e2e"], odoo=False, extra=extra)
@@ -311,27 +309,45 @@ def run_job(job: Job) -> Result:
     return Result(job.name, passed, failed, time.monotonic() - start, details)
 
 
-def run_tier(name: str, prepare: Callable[[], Iterable[Job]]) -> list[Result]:
-    """Run the jobs of a tier, two at a time."""
-    start = time.monotonic()
+def jobs_of(name: str, prepare: Callable[[], Iterable[Job]]) -> list[Job]:
+    """Prepare the jobs of a tier; one that can't be is a job that fails.
+
+    :param name: the tier
+    :param prepare: makes what its jobs share, and returns them
+    """
     try:
-        jobs = list(prepare())
+        return list(prepare())
     except ToolError as error:
-        spent = time.monotonic() - start
-        return [Result(name, 0, 1, spent, str(error))]
-    with Step(f"{name}: {', '.join(job.name for job in jobs)}"):
-        with ThreadPoolExecutor(PARALLEL) as pool:
-            results = list(pool.map(run_job, jobs))
-    for result in results:
+        details = str(error)
+        return [Job(name, lambda: (0, 1, details))]
+
+
+def run_all(jobs: list[tuple[str, Job]]) -> dict[str, list[Result]]:
+    """Run jobs two at a time, in their order, and say at once which failed.
+
+    :param jobs: pairs of tier and job
+    :return: results by tier, in the order of its jobs
+    """
+
+    def work(pair: tuple[str, Job]) -> Result:
+        tier, job = pair
+        with Step(f"{tier}: {job.name}"):
+            result = run_job(job)
         if result.failed:
-            say(f"\n--- {name} / {result.name}\n{result.details}\n")
+            say(f"\n--- {tier} / {result.name}\n{result.details}\n")
+        return result
+
+    results: dict[str, list[Result]] = {}
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        for (tier, _job), result in zip(jobs, pool.map(work, jobs), strict=True):
+            results.setdefault(tier, []).append(result)
     return results
 
 
 def table(rows: list[tuple[str, int, int, float]]) -> str:
     """Lay the results out.
 
-    :param rows: name, passed, failed, seconds
+    :param rows: name, passed, failed, seconds of work
     """
     lines = [f"  {'':24} {'passed':>7} {'failed':>7}  time"]
     for name, passed, failed, elapsed in rows:
@@ -339,28 +355,25 @@ def table(rows: list[tuple[str, int, int, float]]) -> str:
     return "\n".join(lines)
 
 
-def summary(
-    tiers: dict[str, tuple[list[Result], float]],
-) -> tuple[str, int]:
+def summary(tiers: dict[str, list[Result]]) -> tuple[str, int]:
     """Write the table of all tiers and the closing line.
 
-    :param tiers: results and seconds by tier
+    :param tiers: results by tier
     :return: the text, and the number of failed tests
     """
     rows = []
-    for name, (results, elapsed) in tiers.items():
-        passed = sum(result.passed for result in results)
-        failed = sum(result.failed for result in results)
-        rows.append((name, passed, failed, elapsed))
+    for name, results in tiers.items():
+        rows.append(_sum_of(name, results))
         if len(results) > 1:
-            rows += [
-                (f"  {result.name}", result.passed, result.failed, result.elapsed)
-                for result in results
-            ]
-    everything = [result for results, _ in tiers.values() for result in results]
-    passed = sum(result.passed for result in everything)
-    failed = sum(result.failed for result in everything)
+            rows += [_sum_of(f"  {result.name}", [result]) for result in results]
+    _, passed, failed, _ = _sum_of("", [r for found in tiers.values() for r in found])
     return f"\n{table(rows)}\n\n{passed} passed, {failed} failed", failed
+
+
+def _sum_of(name: str, results: list[Result]) -> tuple[str, int, int, float]:
+    passed = sum(result.passed for result in results)
+    failed = sum(result.failed for result in results)
+    return name, passed, failed, sum(result.elapsed for result in results)
 
 
 def check_tiers(wanted: list[str]) -> list[str]:
@@ -385,11 +398,10 @@ def test(wanted: list[str], arguments: list[str]) -> int:
     """
     chosen = check_tiers(wanted)
     tests = Tests(arguments)
-    done = {}
-    for name in chosen:
-        start = time.monotonic()
-        results = run_tier(name, getattr(tests, name))
-        done[name] = (results, time.monotonic() - start)
-    text, failed = summary(done)
+    jobs = {name: jobs_of(name, getattr(tests, name)) for name in chosen}
+    # What takes longest comes early, so that no core waits at the end.
+    order = sorted(chosen, key=RUN_ORDER.index)
+    results = run_all([(name, job) for name in order for job in jobs[name]])
+    text, failed = summary({name: results.get(name, []) for name in chosen})
     say(text)
     return 1 if failed else 0
