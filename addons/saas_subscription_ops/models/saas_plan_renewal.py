@@ -111,4 +111,4 @@ class SaasPlan(models.Model):
         """Return how many days before its end the renewal of a term begins."""
         self.ensure_one()
         days = self._get_renewal_steps().mapped("days_before")
-        return max([*days, self.notice_days] if days else [DEFAULT_WINDOW_DAYS])
+        return max(*(days or [DEFAULT_WINDOW_DAYS]), self.notice_days)

@@ -10,6 +10,8 @@ OUTCOMES = [
     ("cancelled", "Cancelled"),
     ("moved", "Moved"),
 ]
+STEP_FAILED = "renewal.step_failed"
+UNDECIDED = "renewal.undecided"
 DECIDED = ("renewed", "expired", "cancelled")
 CATEGORIES = [
     ("commit", "Commit"),

@@ -18,16 +18,6 @@ FORECAST_FIELDS = frozenset(
 )
 #: Once it is decided the category says what came.
 OUTCOME_CATEGORIES = {"renewed": "commit", "expired": "lost", "cancelled": "lost"}
-#: What the record of another term end takes over, besides who chose the category.
-HANDED_ON = (
-    "is_manual_forecast",
-    "is_given_up",
-    "category_date",
-    "date_forecast",
-    "likelihood",
-    "likelihood_reasons",
-    "signal_data",
-)
 #: What category and forecast are derived from.
 FORECAST_INPUTS = frozenset(
     {
@@ -245,10 +235,15 @@ class SaasRenewal(models.Model):
         self._refresh_forecast(fields.Date.context_today(self))
         return True
 
+    def saas_retry_forecast(self):
+        """Forecast again, from the exception queue.
+
+        :raise UserError: still failing
+        """
+        self.action_refresh_forecast()
+
     def _hand_on(self, other):
         result = super()._hand_on(other)
-        vals = {name: self[name] for name in HANDED_ON}
-        other.write({**vals, "category_user_id": self.category_user_id.id})
         if not other.currency_id.is_zero(other.amount_available):
             other._clip_forecast()
         return result

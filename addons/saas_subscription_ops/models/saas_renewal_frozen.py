@@ -8,8 +8,10 @@ from odoo import api, fields, models
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 
 from .saas_renewal import DECIDED
+from .saas_renewal_process import attempt_renewal
 
 _logger = logging.getLogger(__name__)
+FORECAST_FAILED = "renewal.forecast_failed"
 
 
 class SaasRenewal(models.Model):
@@ -92,7 +94,14 @@ class SaasRenewal(models.Model):
         except Exception:  # noqa: BLE001 - the failing one becomes an exception record
             _logger.info("%s renewals: one by one", len(self), exc_info=True)
             for renewal in renewals:
-                renewal._attempt_renewal(lambda one: one._forecast_and_keep(day))
+                attempt_renewal(
+                    renewal,
+                    lambda one: one._forecast_and_keep(day),
+                    FORECAST_FAILED,
+                    "saas_retry_forecast",
+                )
+        else:
+            renewals._saas_resolve(FORECAST_FAILED)
         return super()._process_daily(day)
 
     def _forecast_and_keep(self, day: date):

@@ -41,14 +41,26 @@ class SaasRenewal(models.Model):
         :param names: monetary fields
         :return: one sum per field, in company currency
         """
-        sums = defaultdict(Decimal)
-        for renewal in self:
-            for name in names:
-                amount = renewal.currency_id._convert(
-                    renewal[name], company.currency_id, company, renewal.term_end
-                )
-                sums[name] += self._to_decimal(amount)
-        return [sums[name] for name in names]
+        return [
+            sum(
+                (renewal._get_company_amount(company, name) for renewal in self),
+                Decimal(0),
+            )
+            for name in names
+        ]
+
+    def _get_company_amount(self, company, name: str) -> Decimal:
+        """Return an amount in company currency, at the rate of the term end.
+
+        :param company: ``res.company``
+        :param str name: monetary field
+        """
+        self.ensure_one()
+        return self._to_decimal(
+            self.currency_id._convert(
+                self[name], company.currency_id, company, self.term_end
+            )
+        )
 
     @api.model
     def _saas_kpi_renewal_available(self, kpi, company, date_start, date_end) -> list:
@@ -62,7 +74,10 @@ class SaasRenewal(models.Model):
         """
         domain = self._get_kpi_domain(company, date_start, date_end)
         renewals = self.search(domain)
-        (available,) = renewals._sum_in_company(company, "amount_available")
+        available = engine.available_to_renew(
+            renewal._get_company_amount(company, "amount_available")
+            for renewal in renewals
+        )
         return [
             self._prepare_renewal_row(
                 available,
@@ -218,7 +233,6 @@ class SaasRenewal(models.Model):
             "value": value,
             "currency_id": currency.id if currency else False,
             "dimension": dimension,
-            "res_model": self._name,
             "domain": domain,
             "inputs": inputs,
         }

@@ -9,11 +9,10 @@ from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools.misc import format_date
 
 from ..cron_point import CronPoint
+from .saas_renewal import STEP_FAILED, UNDECIDED
 from .saas_subscription import LIVE_STATES
 
 _logger = logging.getLogger(__name__)
-STEP_FAILED = "renewal.step_failed"
-UNDECIDED = "renewal.undecided"
 BATCH_SIZE = 200
 
 
@@ -84,7 +83,8 @@ class SaasRenewal(models.Model):
         todo |= (ended | final).subscription_id
 
         def settle(subscription):
-            subscription._settle_renewals()
+            if not subscription._settle_renewals():
+                return
             subscription.renewal_ids.filtered(
                 lambda r: (
                     r.term_end <= day
@@ -117,7 +117,7 @@ class SaasRenewal(models.Model):
         return self._each(todo, open_window, commit)
 
     def _take_due_steps(self, day: date, commit):
-        """Take the steps that are due; see ``saas_renewal_steps.py``."""
+        """Take the steps that are due; see ``saas_renewal_run_steps.py``."""
         todo = self.search(
             [
                 ("outcome", "=", "open"),
@@ -150,11 +150,10 @@ class SaasRenewal(models.Model):
             ]
         )
         late = waiting.filtered(lambda amendment: amendment._is_approval_late(day))
+        groups = late.grouped("subscription_id")
         return self._each(
             late.subscription_id,
-            lambda subscription: late.filtered(
-                lambda amendment: amendment.subscription_id == subscription
-            )._raise_late_approval(),
+            lambda subscription: groups[subscription]._raise_late_approval(),
             commit,
         )
 
@@ -239,44 +238,23 @@ class SaasRenewal(models.Model):
                 ),
                 day,
             )
-        elif not self.is_manual_category:
-            # It renews by itself, and nobody can cancel in time any more.
-            self.category = "commit"
         self._refresh_forecast(day)
 
     def _flag(self):
         """Say that the term is over and nobody has decided."""
         self.ensure_one()
-        if self.subscription_id.saas_exception_count:
-            failed = self.env["saas.exception"].search_count(
-                [
-                    ("res_model", "=", "saas.subscription"),
-                    ("res_id", "=", self.subscription_id.id),
-                    ("code", "=", "subscription.lifecycle_failed"),
-                    ("state", "in", ("open", "retrying")),
-                ],
-                limit=1,
-            )
-            if failed:
-                # That one says why, and is cured there.
-                return
-        known = self.env["saas.exception"].search_count(
-            [
-                ("res_model", "=", self._name),
-                ("res_id", "=", self.id),
-                ("code", "=", UNDECIDED),
-                ("state", "in", ("open", "retrying")),
-            ],
-            limit=1,
-        )
-        if known:
+        subscription = self.subscription_id
+        if subscription._saas_get_open_exceptions("subscription.lifecycle_failed"):
+            # That one says why, and is cured there.
+            return
+        if self._saas_get_open_exceptions(UNDECIDED):
             return
         self._saas_raise(
             UNDECIDED,
             self.env._(
                 "The term of %(subscription)s ended on %(day)s and it runs on: renew "
                 "it or cancel it.",
-                subscription=self.subscription_id.name,
+                subscription=subscription.name,
                 day=format_date(self.env, self.term_end),
             ),
             queue="sales_ops",
@@ -353,14 +331,17 @@ class SaasRenewal(models.Model):
             point.reach(key)
 
     def _attempt_renewal(self, work):
-        attempt_renewal(self, work)
+        attempt_renewal(self, work, STEP_FAILED, "saas_retry_steps")
 
 
-def attempt_renewal(record, work):
+def attempt_renewal(record, work, code: str, retry_method: str) -> bool:
     """Do something in a savepoint; what fails becomes an exception with a retry.
 
     :param record: renewal or subscription
     :param work: callable, gets the record
+    :param str code: of the exception
+    :param str retry_method: that repeats it
+    :return: whether it worked
     """
     try:
         with record.env.cr.savepoint():
@@ -370,17 +351,15 @@ def attempt_renewal(record, work):
     except Exception as error:  # noqa: BLE001 - becomes an exception record
         # One contract must not stop the day of the others.
         _logger.info("%s: %s", record.display_name, error, exc_info=True)
-        is_renewal = record._name == "saas.renewal"
         record._saas_raise(
-            STEP_FAILED,
+            code,
             str(error) or repr(error),
             queue="sales_ops",
             severity="high",
-            retry_method=(
-                "saas_retry_steps" if is_renewal else "saas_retry_settle_renewals"
-            ),
+            retry_method=retry_method,
         )
-    else:
-        if record._name != "saas.renewal":
-            # Renewals say for themselves when their steps are taken.
-            record._saas_resolve(STEP_FAILED)
+        return False
+    if retry_method != "saas_retry_steps":
+        # Steps say for themselves when they are taken.
+        record._saas_resolve(code)
+    return True

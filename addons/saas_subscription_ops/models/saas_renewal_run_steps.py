@@ -9,7 +9,7 @@ from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools.misc import format_date
 
 from ..exceptions import RenewalError
-from .saas_renewal_process import STEP_FAILED
+from .saas_renewal import STEP_FAILED
 
 _logger = logging.getLogger(__name__)
 
@@ -103,9 +103,14 @@ class SaasRenewal(models.Model):
             return f"{step.display_name}: {reason}"
         return None
 
-    def _log_step(self, step, day: date, result: str, note: str):
+    def _log_step(self, step, day: date, result: str, note: str, signed=None):
+        """Keep what came of a step.
+
+        :param signed: ``sale.order`` that made the step needless
+        """
         log = self.step_log_ids.filtered(lambda log: log.step_id == step)
         vals = {"done_on": day, "result": result, "note": note}
+        vals["order_id"] = signed.id if signed else False
         if not log:
             self.env["saas.renewal.step.log"].create(
                 {"renewal_id": self.id, "step_id": step.id, **vals}
@@ -136,8 +141,8 @@ class SaasRenewal(models.Model):
         if fact:
             self._settle(fact)
         vals = {"problem": self._get_quote_refusal() or False}
-        user, skipped = subscription._find_renewal_owner()
-        if not self._is_owner_usable():
+        if not subscription._can_own_renewal(self.user_id):
+            user, skipped = subscription._find_renewal_owner()
             vals["user_id"] = user.id
             gone = self.user_id or skipped
             if gone:
@@ -154,15 +159,6 @@ class SaasRenewal(models.Model):
                         {"user_id": user.id}
                     )
         self._write_changed(vals)
-
-    def _is_owner_usable(self) -> bool:
-        user = self.user_id
-        return bool(
-            user
-            and user.active
-            and not user.share
-            and self.company_id in user.company_ids
-        )
 
     def _get_quote_refusal(self) -> str:
         """Return why no quotation can be made at present, or an empty text."""
@@ -202,14 +198,7 @@ class SaasRenewal(models.Model):
         ):
             if renewal.order_id in order:
                 renewal.order_id = False
-            names = set(order.mapped("name"))
-            renewal.step_log_ids.filtered(
-                lambda log, names=names: (
-                    log.result == "skipped"
-                    and log.step_id.action in ("quote", "remind")
-                    and names & set((log.note or "").split())
-                )
-            ).unlink()
+            renewal.step_log_ids.filtered(lambda log: log.order_id in order).unlink()
             if renewal.outcome == "open":
                 renewal.date_next_step = False
                 renewal._resume_steps()
@@ -279,7 +268,8 @@ class SaasRenewal(models.Model):
             return None
         signed = self._get_signed_order()
         if signed:
-            return "skipped", self.env._("%(order)s is signed", order=signed.name)
+            note = self.env._("%(order)s is signed", order=signed.name)
+            return "skipped", note, signed
         order = self._find_open_quote()
         if not order:
             order = self.subscription_id._create_renewal_quote(
@@ -303,7 +293,8 @@ class SaasRenewal(models.Model):
         """Write to the customer, in the customer's language."""
         signed = self._get_signed_order()
         if signed:
-            return "skipped", self.env._("%(order)s is signed", order=signed.name)
+            note = self.env._("%(order)s is signed", order=signed.name)
+            return "skipped", note, signed
         if self.category == "lost" and self.is_manual_category:
             return "skipped", self.env._("It is lost, nobody has to be reminded")
         contact = self.subscription_id.partner_id

@@ -6,13 +6,12 @@ from datetime import date
 from odoo import api, fields, models
 from odoo.tools.misc import format_date
 
-from .saas_renewal import DECIDED
+from .saas_renewal import DECIDED, STEP_FAILED, UNDECIDED
 
 DECIDED_BY = {
     "quote": "signature",
     "portal": "signature",
     "schedule": "automatic",
-    "staff": "staff",
 }
 #: What a renewal hands on when its term end is moved.
 HANDED_ON = (
@@ -22,8 +21,13 @@ HANDED_ON = (
     "category",
     "is_manual_category",
     "is_manual_forecast",
+    "is_given_up",
     "category_user_id",
     "category_date",
+    "date_forecast",
+    "likelihood",
+    "likelihood_reasons",
+    "signal_data",
     "lost_reason_id",
 )
 
@@ -133,11 +137,11 @@ class SaasRenewal(models.Model):
         self.ensure_one()
         if self.outcome in DECIDED:
             self._saas_emit("renewal.decided", self._get_payload())
-            self._saas_resolve("renewal.undecided")
-            self._saas_resolve("renewal.step_failed")
+            self._saas_resolve(UNDECIDED)
+            self._saas_resolve(STEP_FAILED)
             self.problem = False
             self.date_next_step = False
-            self._close_activities()
+            self.activity_ids.action_done()
         elif self.outcome == "open":
             self.date_next_step = self.date_window
             if before == "cancelled":
@@ -159,10 +163,6 @@ class SaasRenewal(models.Model):
             "renewed": str(self.amount_renewed),
             "currency": self.currency_id.name,
         }
-
-    def _close_activities(self):
-        """Do the to-dos that were given for a decision which has fallen."""
-        self.activity_ids.action_done()
 
     # ------------------------------------------------------------------
     # A term end that was moved
@@ -197,8 +197,8 @@ class SaasRenewal(models.Model):
                     ),
                 }
             )
-            renewal._saas_resolve("renewal.undecided")
-            renewal._saas_resolve("renewal.step_failed")
+            renewal._saas_resolve(UNDECIDED)
+            renewal._saas_resolve(STEP_FAILED)
 
     def _hand_on(self, other):
         """Give opportunity, quotation, forecast and steps to another record.
@@ -206,7 +206,7 @@ class SaasRenewal(models.Model):
         :param other: the record that takes the place of this one
         """
         self.ensure_one()
-        vals = {name: self[name] for name in HANDED_ON if name in self._fields}
+        vals = {name: self[name] for name in HANDED_ON}
         if not self.lead_id:
             vals.pop("lead_id")
         if self.opened_on:

@@ -30,6 +30,14 @@ class SaasRenewalStepLog(models.Model):
         readonly=True,
     )
     note = fields.Char(readonly=True, help="What was made, or why nothing was.")
+    order_id = fields.Many2one(
+        "sale.order",
+        string="Signed Order",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="set null",
+        help="The order because of which the step was left out.",
+    )
 
     _renewal_step_uniq = models.Constraint(
         "UNIQUE (renewal_id, step_id)", "A step is taken once for a renewal."

@@ -12,6 +12,7 @@ from odoo.tools import SQL
 
 from ..engine import renewal as engine
 from ..exceptions import SubscriptionError
+from .saas_renewal import STEP_FAILED
 from .saas_renewal_process import attempt_renewal
 from .saas_subscription import LIVE_STATES
 from .saas_subscription_billing import to_decimal
@@ -67,11 +68,14 @@ class SaasSubscription(models.Model):
             raise SubscriptionError(waiting[0]._get_waiting_text())
         return result
 
-    def _settle_renewals(self):
+    def _settle_renewals(self) -> bool:
         """Bring the renewals in line with the terms; a failure stops nothing else.
 
         The daily job settles what failed here.
+
+        :return: whether all were settled
         """
+        is_settled = True
         for subscription in self:
             try:
                 with self.env.cr.savepoint():
@@ -87,6 +91,8 @@ class SaasSubscription(models.Model):
                     severity="high",
                     retry_method="saas_retry_settle_renewals",
                 )
+                is_settled = False
+        return is_settled
 
     def saas_retry_settle_renewals(self):
         """Bring the renewals in line with the terms again, from the exception queue.
@@ -96,7 +102,6 @@ class SaasSubscription(models.Model):
         self.check_access("write")
         for subscription in self:
             subscription._sync_renewals()
-            subscription._saas_resolve(SETTLE_FAILED)
 
     # ------------------------------------------------------------------
     # What ends, and how
@@ -266,16 +271,22 @@ class SaasSubscription(models.Model):
             subscription.plan_id.renewal_user_id,
             subscription.company_id.saas_renewal_user_id,
         ):
-            if not user:
-                continue
-            if (
-                user.active
-                and not user.share
-                and subscription.company_id in user.company_ids
-            ):
+            if subscription._can_own_renewal(user):
                 return user, skipped
             skipped = skipped or user
         return self.env["res.users"].sudo(), skipped
+
+    def _can_own_renewal(self, user) -> bool:
+        """Return whether a user is there to look after the renewal.
+
+        :param user: ``res.users``, may be empty
+        """
+        return bool(
+            user
+            and user.active
+            and not user.share
+            and self.company_id in user.company_ids
+        )
 
     # ------------------------------------------------------------------
     # What the daily job looks for
@@ -354,4 +365,4 @@ class SaasSubscription(models.Model):
         return result
 
     def _attempt_renewal(self, work):
-        attempt_renewal(self, work)
+        attempt_renewal(self, work, STEP_FAILED, "saas_retry_settle_renewals")

@@ -151,7 +151,7 @@ class TestSaasRenewalForecast(RenewalForecastCase):
             self.process(tomorrow)
         self.assertEqual(self.renewal().date_forecast, WINDOW)
         self.assertEqual(self.renewal(self.expiring).date_forecast, tomorrow)
-        (failure,) = self.exceptions("renewal.step_failed")
+        (failure,) = self.exceptions("renewal.forecast_failed")
         self.assertEqual((failure.res_id, failure.name), (self.renewal().id, "no idea"))
 
     def test_after_its_notice_day_a_contract_is_committed_whatever_else(self):

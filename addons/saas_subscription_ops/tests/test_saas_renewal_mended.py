@@ -1,6 +1,8 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from datetime import date
+from unittest.mock import patch
 
+from odoo.exceptions import UserError
 from odoo.tests import tagged
 
 from ..exceptions import AmendmentError, QuoteError
@@ -46,6 +48,39 @@ class TestRenewalGoesOn(RenewalCase):
         self.assertEqual(
             len(self.events(subscription.renewal_ids, "renewal.opened")), 1
         )
+
+    # Failures --------------------------------------------------------
+    def test_a_failing_settlement_stops_no_signature_and_is_repeated(self):
+        subscription = self.contract()
+        self.run_day(WINDOW)
+        renewal = self.renewal(subscription)
+        broken = patch.object(
+            type(subscription), "_prepare_renewal_amounts", side_effect=UserError("no")
+        )
+        with broken:
+            amendment = subscription.renew()
+            self.assertEqual(amendment.state, "scheduled")
+            self.assertEqual(renewal.outcome, "open")
+            self.env["saas.renewal"]._settle_ended(END, False)
+        failed = self.exceptions("renewal.settle_failed")
+        self.assertEqual(failed.state, "open")
+        self.assertFalse(renewal.is_final)
+        failed.with_user(self.manager).action_retry()
+        self.assertEqual(failed.state, "resolved")
+        self.assertEqual(renewal.outcome, "renewed")
+
+    def test_a_failing_forecast_is_repeated_as_such(self):
+        subscription = self.contract()
+        self.run_day(WINDOW)
+        renewal = self.renewal(subscription)
+        with patch.object(
+            type(renewal), "_refresh_forecast", side_effect=UserError("no")
+        ):
+            self.env["saas.renewal"]._process_renewals(date(2026, 11, 2))
+        failed = self.exceptions("renewal.forecast_failed")
+        self.assertEqual(failed.state, "open")
+        self.env["saas.renewal"]._process_renewals(date(2026, 11, 3))
+        self.assertEqual(failed.state, "resolved")
 
     # Windows ---------------------------------------------------------
     def test_what_is_undone_before_its_window_waits_for_it(self):

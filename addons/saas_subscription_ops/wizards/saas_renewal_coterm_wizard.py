@@ -3,8 +3,7 @@ from odoo import Command, api, fields, models
 from odoo.tools.misc import format_date
 
 from ..exceptions import RenewalError
-
-LIVE_STATES = ("trial", "active")
+from ..models.saas_subscription import LIVE_STATES
 
 
 class SaasRenewalCotermWizard(models.TransientModel):
