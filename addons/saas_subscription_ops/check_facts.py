@@ -22,7 +22,6 @@ class CheckFacts:
     :param written: last message of a person by (model, id)
     :param created: first message by (model, id)
     :param waits: ids of the open waits by (field, id), None when they changed since
-    :param workdays: first and last day known and the ends of work, by company
     :param intervals: first and last day known and working intervals, by company
     """
 
@@ -33,25 +32,23 @@ class CheckFacts:
     written: dict = field(default_factory=dict)
     created: dict = field(default_factory=dict)
     waits: dict | None = None
-    workdays: dict = field(default_factory=dict)
     intervals: dict = field(default_factory=dict)
 
-    def get_range(self, known: dict, company, first: date, last: date, read):
-        """Return what is known of a company in a range, reading it at most once.
+    def get_intervals(self, company, first: date, last: date, read):
+        """Return the working intervals of a company in a range, read at most once.
 
-        :param dict known: ``workdays`` or ``intervals``
         :param company: ``res.company``
         :param date first: first day needed
         :param date last: last day needed
         :param read: callable, gets the first and the last day to read
         :return: what ``read`` returned, for the days asked for or more
         """
-        have = known.get(company.id)
+        have = self.intervals.get(company.id)
         if not have or first < have[0] or last > have[1]:
             begin, end = first - DAYS_BEFORE, last + DAYS_AFTER
             if have:
                 begin, end = min(begin, have[0]), max(end, have[1])
             # Whole weeks: some calendars count hours by the week.
             begin -= timedelta(days=begin.weekday())
-            have = known[company.id] = (begin, end, read(begin, end))
+            have = self.intervals[company.id] = (begin, end, read(begin, end))
         return have[2]

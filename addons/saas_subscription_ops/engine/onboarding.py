@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from graphlib import TopologicalSorter
 
 from .errors import OnboardingPlanError
 
@@ -315,15 +316,7 @@ def _in_order(tasks: Mapping[int, Task], cycle: Sequence[int]) -> list[int]:
         - (ring if key in ring else frozenset())
         for key, task in tasks.items()
     }
-    order: list[int] = []
-    done: set[int] = set()
-    while len(order) < len(waits):
-        ready = sorted(
-            k for k, needs in waits.items() if k not in done and needs <= done
-        )
-        order += ready
-        done.update(ready)
-    return order
+    return list(TopologicalSorter(waits).static_order())
 
 
 def _predict(

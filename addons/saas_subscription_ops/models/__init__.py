@@ -96,6 +96,7 @@ from . import project_project_survey
 from . import project_project_timeline
 from . import project_milestone_live
 from . import saas_handover
+from . import saas_handover_steps
 from . import saas_handover_origin
 from . import saas_handover_contact
 from . import saas_handover_check
@@ -114,6 +115,7 @@ from . import res_config_settings
 from . import res_config_settings_alerts
 from . import ir_attachment
 from . import saas_onboarding_document
+from . import saas_onboarding_document_steps
 from . import saas_onboarding_document_upload
 from . import saas_onboarding_document_mail
 from . import saas_onboarding_document_version

@@ -210,7 +210,6 @@ class AccountMove(models.Model):
             {
                 "value": value,
                 "currency_id": company.currency_id.id,
-                "dimension": "",
                 "res_model": "saas.charge",
                 "domain": domain,
                 "inputs": {"charges": count},

@@ -1,8 +1,8 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from odoo import api, fields, models
-from odoo.tools import SQL
 
 from ..exceptions import OnboardingDocumentError
+from ..row_lock import lock_rows
 from .saas_onboarding_document import OPEN_STATES
 
 
@@ -75,18 +75,10 @@ class ProjectMilestone(models.Model):
     def _saas_lock(self):
         """Take the row locks of the milestones until the transaction ends.
 
-        See ``saas.subscription._saas_lock``: a milestone can't be reached at the same
+        See ``row_lock.py``: a milestone can't be reached at the same
         moment in which a required document is put before it.
         """
-        if self:
-            self.flush_recordset()
-            self.env.cr.execute(
-                SQL(
-                    "UPDATE project_milestone SET id = id WHERE id IN %s",
-                    tuple(sorted(self.ids)),
-                ),
-                log_exceptions=False,
-            )
+        lock_rows(self)
 
     @api.model
     def _get_fields_to_export(self):

@@ -151,7 +151,7 @@ class ProjectMilestone(models.Model):
 
     def _saas_check_billing_rights(self):
         user = self.env.user
-        if self.env.su or any(user.has_group(name) for name in BILLING_GROUPS):
+        if self.env.su or user.has_groups(",".join(BILLING_GROUPS)):
             return
         raise AccessError(
             self.env._(

@@ -10,6 +10,11 @@ HEALTHS = [
 ]
 # Portal users read projects shared with them, over RPC too: this is not for them.
 INTERNAL = "base.group_user"
+#: Who plans and delivers onboardings.
+DELIVERY_GROUPS = (
+    "project.group_project_user",
+    "saas_core.group_saas_core_customer_success",
+)
 
 
 class ProjectProject(models.Model):

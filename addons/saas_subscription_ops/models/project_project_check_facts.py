@@ -116,28 +116,11 @@ class ProjectProject(models.Model):
         return {task.id: day for task, day in groups}
 
     @api.model
-    def _saas_get_workdays(self, company, first: date, last: date) -> dict:
-        facts = self.env.context.get(FACTS)
-        if not facts:
-            return super()._saas_get_workdays(company, first, last)
-        ends = facts.get_range(
-            facts.workdays,
-            company,
-            first,
-            last,
-            lambda *days: super(ProjectProject, self)._saas_get_workdays(
-                company, *days
-            ),
-        )
-        return {day: end for day, end in ends.items() if first <= day <= last}
-
-    @api.model
     def _saas_read_work_intervals(self, company, first: date, last: date) -> list:
         facts = self.env.context.get(FACTS)
         if not facts:
             return super()._saas_read_work_intervals(company, first, last)
-        intervals = facts.get_range(
-            facts.intervals,
+        intervals = facts.get_intervals(
             company,
             first,
             last,

@@ -140,22 +140,21 @@ class ProjectProject(models.Model):
         documents.package_id = package
         return result
 
-    def _saas_copy_documents_to(self, project, milestone_mapping: dict, package=None):
+    def _saas_copy_documents_to(self, project, milestone_mapping: dict):
         """Copy the documents of this project or template to another, as drafts.
 
-        Safe to repeat: what was copied for the package, or not yet given to one, is not
-        copied again. A second package of the same template brings its own.
+        What was not yet given to a package is not copied again. A second package of the
+        same template brings its own.
 
         :param project: ``project.project`` that gets them
         :param dict milestone_mapping: ids of own milestones to ids of their copies
-        :param package: ``saas.onboarding.package`` the copies belong to, if known
         :return: the new ``saas.onboarding.document``
         """
         self.ensure_one()
         # sudo: whoever signs or merges need not read the documents of a template
         project = project.sudo()
         present = project.saas_document_ids.filtered(
-            lambda one: not one.package_id or one.package_id == package
+            lambda one: not one.package_id
         ).origin_id
         new = project.saas_document_ids.browse()
         for document in self.sudo().saas_document_ids - present:
@@ -164,7 +163,6 @@ class ProjectProject(models.Model):
                     "project_id": project.id,
                     "milestone_id": milestone_mapping.get(document.milestone_id.id),
                     "origin_id": document.id,
-                    "package_id": package.id if package else False,
                 }
             )
         return new
@@ -291,6 +289,14 @@ class ProjectProject(models.Model):
                     project=self.name,
                 )
             )
+        if self.saas_is_cancelled:
+            raise OnboardingDocumentError(
+                self.env._(
+                    "The order of %(project)s is not confirmed any more, so the "
+                    "customer has no page to upload to. Confirm it again first.",
+                    project=self.name,
+                )
+            )
         if not self._saas_get_customer_contact():
             raise OnboardingDocumentError(
                 self.env._(
@@ -306,7 +312,7 @@ class ProjectProject(models.Model):
         ids = self.env.context.get("saas_document_ids")
         documents = self.saas_document_ids
         if ids is None:
-            return documents.filtered(lambda one: one.state in ("requested", "refused"))
+            return documents.filtered(lambda one: one._is_with_customer())
         return documents.filtered(lambda one: one.id in ids)
 
     def _saas_remind_of_documents(self, day: date):

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 from odoo import api, fields, models
 from odoo.fields import Domain
 
-INTERNAL = "base.group_user"
+from .project_project import INTERNAL
 
 
 class ProjectProject(models.Model):

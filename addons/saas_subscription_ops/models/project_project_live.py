@@ -8,13 +8,13 @@ from statistics import median
 
 from odoo import api, fields, models
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
-from odoo.tools import SQL
 
 from ..exceptions import GoLiveError
+from ..row_lock import lock_rows
+from .project_project import INTERNAL
 
 _logger = logging.getLogger(__name__)
 
-INTERNAL = "base.group_user"
 MILESTONE_EVENTS = ("onboarding.milestone_reached", "onboarding.milestone_reopened")
 #: Who may say that a go-live was none.
 UNDO_GROUPS = (
@@ -58,7 +58,7 @@ class ProjectProject(models.Model):
     def _saas_get_lead_day(self) -> date | None:
         """Return the day it began: opportunity created, else order confirmed.
 
-        In the time zone of the company.
+        In the time zone of the company's calendar, like every day of the plan.
         """
         self.ensure_one()
         # sudo: a day, no business of sales
@@ -66,10 +66,7 @@ class ProjectProject(models.Model):
         moment = order.opportunity_id.create_date or order.date_order
         if not moment:
             return self.saas_started_on or None
-        zone = order.company_id.partner_id.tz or "UTC"
-        return fields.Datetime.context_timestamp(
-            self.with_context(tz=zone), moment
-        ).date()
+        return self._saas_get_local_day(moment)
 
     # ------------------------------------------------------------------
     # What is missing
@@ -190,11 +187,7 @@ class ProjectProject(models.Model):
         """Set the project live today, the account with its last project."""
         self.ensure_one()
         # Two people mark the last two milestones: the second waits, then sees it.
-        self.flush_recordset()
-        self.env.cr.execute(
-            SQL("UPDATE project_project SET id = id WHERE id = %s", self.id),
-            log_exceptions=False,
-        )
+        lock_rows(self)
         self.invalidate_recordset(["saas_live_on"])
         if self.saas_live_on:
             return
@@ -262,7 +255,7 @@ class ProjectProject(models.Model):
 
     def _check_may_undo_go_live(self):
         user = self.env.user
-        if not self.env.su and not any(user.has_group(name) for name in UNDO_GROUPS):
+        if not self.env.su and not user.has_groups(",".join(UNDO_GROUPS)):
             raise GoLiveError(
                 self.env._(
                     "A go-live is taken back by Project Administrators or Customer "
@@ -329,9 +322,6 @@ class ProjectProject(models.Model):
         return [
             {
                 "value": Decimal(str(median(days))),
-                "currency_id": False,
-                "dimension": "",
-                "res_model": self._name,
                 "domain": domain,
                 "inputs": {"projects": len(days), "days": sorted(days)},
             }

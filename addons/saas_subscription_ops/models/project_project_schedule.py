@@ -10,6 +10,7 @@ from odoo.exceptions import AccessError
 
 from ..engine.onboarding import WorkCalendar
 from ..exceptions import OnboardingError
+from .project_project import DELIVERY_GROUPS
 
 # Long enough for two years of working days with every holiday.
 SEARCH_DAYS_PER_WORKING_DAY = 3
@@ -58,11 +59,7 @@ class ProjectProject(models.Model):
         """
         self.check_access("read")
         user = self.env.user
-        groups = (
-            "project.group_project_user",
-            "saas_core.group_saas_core_customer_success",
-        )
-        if not self.env.su and not any(user.has_group(group) for group in groups):
+        if not self.env.su and not user.has_groups(",".join(DELIVERY_GROUPS)):
             raise AccessError(
                 self.env._(
                     "Only delivery and Customer Success change the plan of an "
@@ -127,7 +124,7 @@ class ProjectProject(models.Model):
 
     def _saas_reschedule(self, kickoff: date):
         self.ensure_one()
-        if not self.saas_order_id or self.is_template or self.saas_live_on:
+        if not self._saas_is_onboarding():
             raise OnboardingError(
                 self.env._(
                     "%(project)s is no running onboarding: its plan is not moved.",
@@ -201,24 +198,13 @@ class ProjectProject(models.Model):
         return pytz.timezone(company.resource_calendar_id.tz or "UTC")
 
     @api.model
-    def _saas_get_working_days(self, company, start: date, count: int) -> dict:
-        """Return the ends of the working days after a date.
+    def _saas_get_dated_ends(self, company, start: date, count: int) -> dict:
+        """Return date and end of work of the working days after a date.
 
         :param company: ``res.company`` whose calendar and holidays count
         :param date start: day 0, itself not counted
         :param int count: working days needed
-        :return: dict of 1..count to the naive UTC datetime at which that day's work
-            ends; without a calendar, Monday to Friday until 17:00 UTC
-        :raise OnboardingError: the calendar has not enough working days
-        """
-        days = self._saas_get_dated_ends(company, start, count)
-        return {number: end for number, (_day, end) in days.items()}
-
-    @api.model
-    def _saas_get_dated_ends(self, company, start: date, count: int) -> dict:
-        """Return date and end of work of the working days after a date.
-
-        :return: dict of 1..count to (date, naive UTC datetime)
+        :return: dict of 1..count to (date, naive UTC datetime at which its work ends)
         :raise OnboardingError: the calendar has not enough working days
         """
         span = count * SEARCH_DAYS_PER_WORKING_DAY + SEARCH_DAYS_MARGIN
@@ -254,30 +240,10 @@ class ProjectProject(models.Model):
         :param date last: included
         :return: ascending dict of dates to the naive UTC datetime work ends at
         """
-        calendar = company.resource_calendar_id
-        if not calendar:
-            span = (last - first).days + 1
-            days = (first + timedelta(days=n) for n in range(span))
-            return {
-                day: datetime.combine(day, END_WITHOUT_CALENDAR)
-                for day in days
-                if day.weekday() < 5
-            }
-        return self._saas_get_calendar_ends(calendar, company, first, last)
-
-    @api.model
-    def _saas_get_calendar_ends(self, calendar, company, first: date, last: date):
-        tz = self._saas_get_tz(company)
-        # The company's holidays only: in superuser mode those of others count too.
-        intervals = calendar._work_intervals_batch(
-            tz.localize(datetime.combine(first, time.min)),
-            tz.localize(datetime.combine(last + timedelta(days=1), time.min)),
-            domain=[
-                ("time_type", "=", "leave"),
-                ("company_id", "in", (False, company.id)),
-            ],
-        )[False]
-        ends = {}
-        for _start, stop, _meta in intervals:
-            ends[stop.astimezone(tz).date()] = stop.astimezone(pytz.utc)
-        return {day: ends[day].replace(tzinfo=None) for day in sorted(ends)}
+        intervals = self._saas_read_work_intervals(company, first, last)
+        # The last interval of a day is the one that counts.
+        return {
+            end.date(): end.astimezone(pytz.utc).replace(tzinfo=None)
+            for _begin, end in intervals
+            if first <= end.date() <= last
+        }

@@ -2,8 +2,8 @@
 from odoo import SUPERUSER_ID, api, fields, models
 
 from ..exceptions import GoLiveError
+from .project_project import INTERNAL
 
-INTERNAL = "base.group_user"
 NOT_SENT = "onboarding.survey_failed"
 
 

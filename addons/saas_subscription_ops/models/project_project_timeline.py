@@ -7,12 +7,13 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError
 from odoo.fields import Domain
 
+from .project_project import HEALTHS
+
 ROW_LIMIT = 500
 #: Days of room left and right of what is shown.
 MARGIN = timedelta(days=14)
 PROJECT_FIELDS = (
     "name",
-    "partner_id",
     "user_id",
     "saas_phase_id",
     "saas_health",
@@ -30,7 +31,6 @@ MILESTONE_FIELDS = (
     "reached_date",
     "saas_predicted_on",
 )
-HEALTHS = ("on_track", "at_risk", "late")
 
 
 class ProjectProject(models.Model):
@@ -86,7 +86,7 @@ class ProjectProject(models.Model):
             domain &= Domain("saas_live_on", "=", False)
         if filters.get("mine"):
             domain &= Domain("user_id", "=", self.env.uid)
-        if filters.get("health") in HEALTHS:
+        if filters.get("health") in dict(HEALTHS):
             domain &= Domain("saas_health", "=", filters["health"])
         if filters.get("company_id") in self.env.companies.ids:
             domain &= Domain("company_id", "=", filters["company_id"])
@@ -120,8 +120,6 @@ class ProjectProject(models.Model):
         return {
             "id": self.id,
             "name": self.name,
-            # sudo: the customer's name is on the project anyway
-            "partner": self.sudo().partner_id.display_name or "",
             "manager": self.user_id.name or "",
             "health": "live" if self.saas_live_on else self.saas_health or "none",
             "reason": self.saas_health_reason or "",

@@ -307,8 +307,6 @@ class ProjectProject(models.Model):
         return [
             {
                 "value": round(days, 2),
-                "currency_id": False,
-                "dimension": "",
                 "res_model": "saas.onboarding.wait",
                 "domain": domain,
                 "inputs": {

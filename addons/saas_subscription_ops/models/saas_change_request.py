@@ -243,15 +243,6 @@ class SaasChangeRequest(models.Model):
     # ------------------------------------------------------------------
     # Steps
     # ------------------------------------------------------------------
-    def _set_state(self, allowed: set, target: str, vals: dict | None = None):
-        """Move one request; its state has no other writer.
-
-        :raise TransitionError: not from here
-        """
-        self._check_state(allowed, target)
-        # sudo: the step was checked, the state is nobody's to write
-        self.sudo().write({"state": target, **(vals or {})})
-
     def action_estimate(self) -> bool:
         """Offer the estimate to sales.
 

@@ -80,7 +80,7 @@ class SaasChangeRequest(models.Model):
 
     def _check_may_quote(self):
         user = self.env.user
-        if not self.env.su and not any(user.has_group(name) for name in QUOTE_GROUPS):
+        if not self.env.su and not user.has_groups(",".join(QUOTE_GROUPS)):
             raise AccessError(
                 self.env._(
                     "Changes are quoted by sales, Subscription Managers or Customer "

@@ -3,10 +3,10 @@ from datetime import date
 
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
-from odoo.tools import SQL
 from odoo.tools.misc import format_date, formatLang
 
 from ..exceptions import CouponError
+from ..row_lock import lock_rows
 
 DISCOUNT_TYPES = [("percent", "Percent"), ("amount", "Amount per period")]
 DURATIONS = [
@@ -311,17 +311,10 @@ class SaasCoupon(models.Model):
     def _saas_lock(self):
         """Take the row locks; who waited here goes on with fresh numbers or retries.
 
-        See ``saas.subscription._saas_lock``: a second transaction that would grant
+        See ``row_lock.py``: a second transaction that would grant
         the last piece as well fails with a serialization error and is repeated.
         """
-        if self:
-            self.flush_recordset()
-            self.env.cr.execute(
-                SQL(
-                    "UPDATE saas_coupon SET id = id WHERE id IN %s",
-                    tuple(sorted(self.ids)),
-                )
-            )
+        lock_rows(self)
 
     def _applies_to(self, product) -> bool:
         """Return whether a product's charges are reduced."""

@@ -7,7 +7,6 @@ from odoo import models
 from odoo.tools import plaintext2html
 
 MAX_REMINDERS = 3
-WAITS_FOR_CUSTOMER = ("requested", "refused")
 
 
 class SaasOnboardingDocument(models.Model):
@@ -103,7 +102,7 @@ class SaasOnboardingDocument(models.Model):
             (one for one in (self.requested_on, self.reminded_on) if one), default=None
         )
         if (
-            self.state not in WAITS_FOR_CUSTOMER
+            not self._is_with_customer()
             or not self.reminder_days
             or not since
             or since >= day

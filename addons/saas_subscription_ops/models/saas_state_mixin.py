@@ -14,6 +14,18 @@ class SaasStateMixin(models.AbstractModel):
     _name = "saas.state.mixin"
     _description = "Document with a State Chart"
 
+    def _set_state(self, allowed: set, target: str, vals: dict | None = None):
+        """Move one document to another state.
+
+        :param set allowed: states the step may start from
+        :param str target: state to reach
+        :param dict vals: what is written with it
+        :raise TransitionError: not from here
+        """
+        self._check_state(allowed, target)
+        # sudo: the step was checked, the state is nobody's to write
+        self.sudo().write({"state": target, **(vals or {})})
+
     def _check_state(self, allowed: set, target: str | None = None):
         """Refuse a step that the state chart does not know.
 

@@ -2,9 +2,9 @@
 import logging
 
 from odoo import api, fields, models
-from odoo.tools import SQL
 
 from ..exceptions import LedgerError, SubscriptionError, TransitionError
+from ..row_lock import lock_rows
 
 _logger = logging.getLogger(__name__)
 
@@ -443,19 +443,5 @@ class SaasSubscription(models.Model):
     # Tools
     # ------------------------------------------------------------------
     def _saas_lock(self):
-        """Take the row locks of the subscriptions until the transaction ends.
-
-        The no-op update makes a second transaction that waited here fail with a
-        serialization error, which the framework repeats on fresh data. A plain
-        lock would let it go on with its old view of the ledger.
-        """
-        if self:
-            self.flush_recordset()
-            self.env.cr.execute(
-                SQL(
-                    "UPDATE saas_subscription SET id = id WHERE id IN %s",
-                    tuple(sorted(self.ids)),
-                ),
-                # Losing the race is repeated, not a fault of the query.
-                log_exceptions=False,
-            )
+        """Take the row locks until the transaction ends; see ``row_lock.py``."""
+        lock_rows(self)

@@ -7,8 +7,7 @@ from odoo import Command, fields, models
 from odoo.tools.float_utils import float_round
 
 from ..exceptions import QuoteError
-
-QUOTABLE_STATES = ("trial", "active", "paused")
+from .saas_subscription import LIVE_STATES
 
 
 class SaasSubscription(models.Model):
@@ -76,7 +75,7 @@ class SaasSubscription(models.Model):
 
         :raise QuoteError: not running
         """
-        if self.state not in QUOTABLE_STATES:
+        if self.state not in LIVE_STATES:
             states = dict(self._fields["state"]._description_selection(self.env))
             raise QuoteError(
                 self.env._(

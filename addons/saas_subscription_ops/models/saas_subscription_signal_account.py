@@ -24,11 +24,9 @@ class SaasSubscription(models.Model):
                 ("saas_is_cancelled", "=", False),
             ]
         )
-        # A project of today's stage may know its health.
-        has_health = "saas_health" in projects._fields
         result = {}
         for subscription, running in projects.grouped("saas_subscription_id").items():
-            if has_health and "late" in running.mapped("saas_health"):
+            if "late" in running.mapped("saas_health"):
                 words = self.env._("Onboarding is late")
                 result[subscription.id] = [("onboarding_late", 1, words)]
             else:

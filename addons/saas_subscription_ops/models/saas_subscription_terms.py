@@ -48,12 +48,6 @@ class SaasSubscription(models.Model):
 
     amendment_ids = fields.One2many("saas.amendment", "subscription_id")
     amendment_count = fields.Integer(compute="_compute_amendment_count")
-    scheduled_amendment_ids = fields.One2many(
-        "saas.amendment",
-        "subscription_id",
-        string="Scheduled Changes",
-        domain=[("state", "in", ("to_approve", "scheduled"))],
-    )
     initial_term_end = fields.Date(
         readonly=True, copy=False, help="Term end agreed first, before any renewal."
     )

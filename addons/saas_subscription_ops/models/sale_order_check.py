@@ -5,8 +5,8 @@ from odoo import fields, models
 from odoo.tools.misc import format_date
 
 from ..exceptions import QuoteError
+from .saas_subscription import LIVE_STATES
 
-LIVE_STATES = ("trial", "active", "paused")
 # A running subscription can move to another plan only if these stay.
 RHYTHM_FIELDS = (
     "recurrence_unit",

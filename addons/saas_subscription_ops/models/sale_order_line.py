@@ -15,9 +15,6 @@ class SaleOrderLine(models.Model):
     saas_charge_kind = fields.Selection(
         related="product_id.saas_charge_kind", string="Subscription Charge"
     )
-    saas_subscription_line_ids = fields.One2many(
-        "saas.subscription.line", "sale_line_id", string="Subscription Lines"
-    )
     saas_is_subscription_line = fields.Boolean(
         compute="_compute_saas_is_subscription_line",
         string="Billed by Subscription",

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from odoo import SUPERUSER_ID, Command, fields, models
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
-from odoo.tools import SQL
 from odoo.tools.misc import clean_context
 
 from ..exceptions import DocumentError
+from ..row_lock import lock_rows
 
 _logger = logging.getLogger(__name__)
 
@@ -463,15 +463,8 @@ class SaleOrder(models.Model):
             )
 
     def _saas_lock(self):
-        """Take the order's row lock; see ``saas.subscription._saas_lock``."""
-        self.flush_recordset()
-        self.env.cr.execute(
-            SQL(
-                "UPDATE sale_order SET id = id WHERE id IN %s",
-                tuple(sorted(self.ids)),
-            ),
-            log_exceptions=False,
-        )
+        """Take the order's row lock; see ``row_lock.py``."""
+        lock_rows(self)
 
 
 def _rename_page(name: str, content: bytes) -> str:

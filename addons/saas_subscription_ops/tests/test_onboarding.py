@@ -62,18 +62,18 @@ class TestOnboarding(SubscriptionCase):
                 }
             )
             leave.company_id = company
-        days = self.env["project.project"]._saas_get_working_days(
+        days = self.env["project.project"]._saas_get_dated_ends(
             self.company, date(2026, 3, 2), 1
         )
-        self.assertEqual(days[1].date(), date(2026, 3, 4))
+        self.assertEqual(days[1][1].date(), date(2026, 3, 4))
 
     def test_company_without_calendar_counts_weekdays(self):
         company = self.env["res.company"].create({"name": "No calendar"})
         company.resource_calendar_id = False
-        days = self.env["project.project"]._saas_get_working_days(
+        days = self.env["project.project"]._saas_get_dated_ends(
             company, date(2026, 3, 6), 2
         )
-        self.assertEqual([d.date().day for d in days.values()], [9, 10])
+        self.assertEqual([end.date().day for _day, end in days.values()], [9, 10])
 
     def test_tasks_keep_their_milestones(self):
         self.assertEqual(self._task("Configure").milestone_id.project_id, self.project)

@@ -76,10 +76,12 @@ class TestOnboardingAccess(HandoverMixin, DocumentCase):
 
     def test_dialogs_open_for_what_one_may_read(self):
         user = self.new_user("acc_both", "project.group_project_manager")
+        opened = []
         for model, vals in self.get_dialogs().items():
             with self.subTest(model):
                 if self.env[model].with_user(user).has_access("create"):
-                    self.env[model].with_user(user).create(vals)
+                    opened.append(self.env[model].with_user(user).create(vals))
+        self.assertEqual(len(opened), len(self.get_dialogs()))
 
     def test_dialogs_tell_nothing_of_what_one_may_not_read(self):
         self.hide()

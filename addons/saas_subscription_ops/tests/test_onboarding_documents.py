@@ -45,9 +45,7 @@ class TestOnboardingDocuments(DocumentCase):
         self.assertFalse(self.agreement.is_template)
 
     def test_copying_again_adds_nothing(self):
-        self.template._saas_copy_documents_to(
-            self.project, {}, self.agreement.package_id
-        )
+        self.order.saas_retry_create_onboarding()
         self.assertEqual(len(self.project.saas_document_ids), 2)
 
     def test_merged_template_brings_its_documents(self):

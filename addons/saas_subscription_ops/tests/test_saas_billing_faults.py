@@ -42,7 +42,7 @@ class TestSaasBillingFaults(SubscriptionCase):
 
     def check_retry(self, exception, line, cure):
         """Retry before and after the cure, as the operator does."""
-        with mute_logger("odoo.addons.saas_core.models.saas_exception"):
+        with mute_logger("odoo.addons.saas_core.models.saas_exception_actions"):
             exception.action_retry()
         self.assertEqual((exception.state, line.state), ("open", "failed"))
         self.assertFalse(line.subscription_id.charge_ids)
