@@ -3,9 +3,7 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.tools import float_compare
 
-#: Context value while a project is copied. An object, so that no caller over RPC can
-#: send it to switch the check off.
-COPYING = object()
+from ..context_marks import COPYING, PLANNING
 
 
 class ProjectMilestone(models.Model):
@@ -104,7 +102,7 @@ class ProjectMilestone(models.Model):
         :return: True
         """
         self.check_access("write")
-        if not self.env.context.get("saas_planning"):
+        if self.env.context.get("saas_planning") is not PLANNING:
             # sudo: who may change the milestone need not write the project
             self.sudo().project_id._saas_update_forecast()
         return True

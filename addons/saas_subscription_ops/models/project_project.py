@@ -3,6 +3,8 @@ from datetime import date
 
 from odoo import api, fields, models
 
+from ..context_marks import PLANNING
+
 HEALTHS = [
     ("on_track", "On track"),
     ("at_risk", "At risk"),
@@ -315,7 +317,7 @@ class ProjectProject(models.Model):
     def write(self, vals):
         result = super().write(vals)
         day = vals.get("saas_go_live_planned")
-        if day and not self.env.context.get("saas_planning"):
+        if day and self.env.context.get("saas_planning") is not PLANNING:
             # What is agreed with the customer is the deadline of that milestone.
             for project in self.filtered("saas_order_id"):
                 milestones = project._saas_get_go_live_milestones()

@@ -2,8 +2,8 @@
 from odoo import api, models
 from odoo.exceptions import ValidationError
 
+from ..context_marks import COPYING
 from ..exceptions import OnboardingError
-from .project_milestone import COPYING
 
 
 class ProjectProject(models.Model):

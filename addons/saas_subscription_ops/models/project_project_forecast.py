@@ -9,6 +9,7 @@ import pytz
 from odoo import fields, models
 from odoo.tools.misc import format_date
 
+from ..context_marks import PLANNING
 from ..engine import onboarding
 
 NAMES_SHOWN = 3
@@ -70,7 +71,7 @@ class ProjectProject(models.Model):
         """Write what differs, so that a day without news writes nothing."""
         changed = {name: new for name, new in values.items() if self[name] != new}
         if changed:
-            self.with_context(saas_planning=True).write(changed)
+            self.with_context(saas_planning=PLANNING).write(changed)
 
     # ------------------------------------------------------------------
     # To the engine
@@ -139,7 +140,7 @@ class ProjectProject(models.Model):
             (self._saas_get_tasks(), predicted.tasks),
             (self.milestone_ids, predicted.milestones),
         ):
-            items = items.with_context(saas_planning=True, mail_notrack=True)
+            items = items.with_context(saas_planning=PLANNING, mail_notrack=True)
             changed = items.filtered(
                 lambda item, ends=ends: item.saas_predicted_on != ends[item.id]
             )

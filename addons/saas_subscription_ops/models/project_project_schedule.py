@@ -8,6 +8,7 @@ import pytz
 from odoo import api, fields, models
 from odoo.exceptions import AccessError
 
+from ..context_marks import PLANNING
 from ..engine.onboarding import WorkCalendar
 from ..exceptions import OnboardingError
 from .project_project import DELIVERY_GROUPS
@@ -81,7 +82,7 @@ class ProjectProject(models.Model):
         self.ensure_one()
         for package in packages:
             self._saas_plan_package(package)
-        project = self.with_context(saas_planning=True)
+        project = self.with_context(saas_planning=PLANNING)
         planned = self._saas_get_go_live_deadline()
         project.saas_go_live_planned = planned
         if not project.saas_go_live_baseline:
@@ -104,7 +105,7 @@ class ProjectProject(models.Model):
 
     def _saas_set_due(self, item, day: date, end: datetime):
         """Set the deadline of a task or milestone."""
-        item = item.with_context(saas_planning=True)
+        item = item.with_context(saas_planning=PLANNING)
         if item._name == "project.task":
             item.date_deadline = end
         else:
@@ -134,7 +135,7 @@ class ProjectProject(models.Model):
         before = self.saas_kickoff_on
         if kickoff == before:
             return
-        self.with_context(saas_planning=True).saas_kickoff_on = kickoff
+        self.with_context(saas_planning=PLANNING).saas_kickoff_on = kickoff
         if before:
             self._saas_move_plan(before, kickoff)
         self._saas_assess(fields.Date.context_today(self))
@@ -162,7 +163,7 @@ class ProjectProject(models.Model):
             package.date_start = start
         go_live = self._saas_get_go_live_deadline()
         if go_live:
-            self.with_context(saas_planning=True).saas_go_live_planned = go_live
+            self.with_context(saas_planning=PLANNING).saas_go_live_planned = go_live
 
     def _saas_get_open_items(self) -> list:
         """Return the tasks not closed and milestones not reached."""

@@ -1,6 +1,8 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from odoo import api, fields, models
 
+from ..context_marks import PLANNING
+
 
 class ProjectTask(models.Model):
     _inherit = "project.task"
@@ -85,7 +87,7 @@ class ProjectTask(models.Model):
         :return: True
         """
         self.check_access("write")
-        if not self.env.context.get("saas_planning"):
+        if self.env.context.get("saas_planning") is not PLANNING:
             # sudo: who may change the task need not be allowed to write the project
             self.sudo().project_id._saas_update_forecast()
         return True

@@ -8,6 +8,7 @@ from odoo import SUPERUSER_ID, Command, fields, models
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools.misc import clean_context
 
+from ..context_marks import PLANNING
 from ..exceptions import DocumentError
 from ..row_lock import lock_rows
 
@@ -134,7 +135,7 @@ class SaleOrder(models.Model):
     def _saas_do_create_onboarding(self):
         self.ensure_one()
         # The plan is made when all packages are there, not with each of their tasks.
-        self = self.with_context(saas_planning=True)
+        self = self.with_context(saas_planning=PLANNING)
         project = self._saas_get_running_project()
         is_new, added = not project, self.env["saas.onboarding.package"]
         for line, template in self._saas_get_package_lines():
