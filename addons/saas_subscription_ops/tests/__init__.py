@@ -55,3 +55,4 @@ from . import test_flow_renewal_14_months
 from . import test_tour_onboarding
 from . import test_forged_context
 from . import test_forged_defaults
+from . import test_automation_rules
