@@ -3,7 +3,7 @@ from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ..exceptions import LedgerError
-from .saas_renewal import CATEGORIES
+from .saas_renewal import CATEGORIES, DECIDED
 
 TRIGGER_NAME = "saas_renewal_snapshot_append_only"
 
@@ -76,9 +76,10 @@ class SaasRenewalSnapshot(models.Model):
     )
     amount_lost = fields.Monetary(related="renewal_id.amount_lost", string="Lost")
     amount_deviation = fields.Monetary(
-        related="renewal_id.amount_deviation",
         string="Deviation",
-        help="How far the forecast of the window's opening was off, either way.",
+        compute="_compute_amount_deviation",
+        help="How far this forecast was from the pure renewal, either way. Known once "
+        "it is decided.",
     )
 
     _once = models.Constraint(
@@ -118,6 +119,28 @@ class SaasRenewalSnapshot(models.Model):
         for snapshot in self:
             name = snapshot.renewal_id.display_name or ""
             snapshot.display_name = f"{name} ({snapshot.date})"
+
+    @api.depends("amount_forecast", "amount_pure", "outcome")
+    def _compute_amount_deviation(self):
+        for snapshot in self:
+            deviation = abs(snapshot.amount_forecast - snapshot.amount_pure)
+            is_known = snapshot.outcome in DECIDED
+            snapshot.amount_deviation = deviation if is_known else 0.0
+
+    def _field_to_sql(self, alias, field_expr, query=None) -> SQL:
+        # What was kept never changes, so the deviation is not stored: groups add it
+        # up from what came.
+        if field_expr != "amount_deviation":
+            return super()._field_to_sql(alias, field_expr, query)
+        names = ("outcome", "amount_forecast", "amount_pure")
+        outcome, kept, pure = (self._field_to_sql(alias, name, query) for name in names)
+        return SQL(
+            "CASE WHEN %s IN %s THEN ABS(%s - COALESCE(%s, 0)) ELSE 0 END",
+            outcome,
+            DECIDED,
+            kept,
+            pure,
+        )
 
     # ------------------------------------------------------------------
     # Append only

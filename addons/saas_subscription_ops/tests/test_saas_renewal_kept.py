@@ -130,6 +130,24 @@ class TestSaasRenewalKept(RenewalForecastCase):
             ],
         )
 
+    def test_each_snapshot_has_its_own_deviation(self):
+        renewal = self.renewal(self.expiring)
+        renewal.with_user(self.csm).category = "lost"
+        self.process(date(2026, 12, 4))
+        month = renewal.snapshot_ids.filtered(lambda one: one.kind == "month")
+        self.assertEqual((month.amount_forecast, month.amount_deviation), (0.0, 0.0))
+        self.expiring.with_user(self.manager).renew()
+        self.assertEqual(month.amount_deviation, 6000.0)
+        rows = self.env["saas.renewal.snapshot"]._read_group(
+            [("renewal_id", "=", renewal.id)],
+            ["kind", "user_id"],
+            ["amount_deviation:sum"],
+        )
+        owner = self.salesperson
+        self.assertCountEqual(
+            rows, [("window", owner, 1800.0), ("month", owner, 6000.0)]
+        )
+
     # Key figures ------------------------------------------------------
     def compute(self, code, start=date(2027, 3, 1)):
         kpi = self.env.ref(f"saas_subscription_ops.saas_kpi_{code}")
