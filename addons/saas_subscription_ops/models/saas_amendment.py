@@ -1,6 +1,5 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from odoo import api, fields, models
-from odoo.exceptions import AccessError
 
 from ..exceptions import AmendmentError
 
@@ -27,19 +26,6 @@ STATES = [
 ]
 LINE_KINDS = ("upgrade", "downgrade", "quantity", "add", "remove", "ramp", "renewal")
 CHANGE_KINDS = ("upgrade", "downgrade", "quantity", "add", "remove", "ramp")
-PROTECTED_FIELDS = {
-    "source",
-    "order_id",
-    "is_early",
-    "state",
-    "requested_by_id",
-    "approved_by_id",
-    "approved_at",
-    "confirmed_at",
-    "applied_on",
-    "mrr_before",
-    "mrr_after",
-}
 
 
 class SaasAmendment(models.Model):
@@ -57,9 +43,21 @@ class SaasAmendment(models.Model):
         "mail.activity.mixin",
         "saas.mixin",
         "saas.state.mixin",
-        "saas.default.guard",
+        "saas.guard.mixin",
     ]
-    _undefaultable = PROTECTED_FIELDS
+    _own_fields = (
+        "source",
+        "order_id",
+        "is_early",
+        "state",
+        "requested_by_id",
+        "approved_by_id",
+        "approved_at",
+        "confirmed_at",
+        "applied_on",
+        "mrr_before",
+        "mrr_after",
+    )
     _order = "date_effective desc, id desc"
     _check_company_auto = True
 
@@ -287,7 +285,6 @@ class SaasAmendment(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         for vals in vals_list:
-            self._check_protected(vals)
             self._check_uplift(vals.get("uplift"))
             if vals.get("name", "/") == "/":
                 # sudo: drawing a number needs no right on sequences
@@ -297,24 +294,13 @@ class SaasAmendment(models.Model):
         return super().create(vals_list)
 
     def write(self, vals):
-        self._check_protected(vals)
         self._check_uplift(vals.get("uplift"))
         if not self.env.su and vals.keys() - {"reason", "message_ids", "activity_ids"}:
             self._check_editable()
         return super().write(vals)
 
-    def _check_protected(self, vals):
-        if not self.env.su and PROTECTED_FIELDS & {
-            name
-            for name, value in vals.items()
-            if value not in (False, "draft", "staff")
-        }:
-            raise AccessError(
-                self.env._(
-                    "State and approval of an amendment can't be set by hand: use "
-                    "Confirm, Approve, Refuse and Undo."
-                )
-            )
+    def _get_own_fields_cure(self):
+        return self.env._("use Confirm, Approve, Refuse and Undo.")
 
     def _check_uplift(self, uplift: float | None):
         """Refuse a reduction that makes prices negative.

@@ -25,26 +25,6 @@ SCOPE_FIELDS = {
     "expect_tax",
     "send_invoices",
 }
-PROTECTED_FIELDS = {
-    "state",
-    "is_paused",
-    "job_round",
-    "compute_total",
-    "schedule_id",
-    "date_scheduled",
-    "is_standing_approval",
-    "refused_by_id",
-    "refused_at",
-    "refuse_reason",
-    "preparer_ids",
-    "computed_by_id",
-    "computed_at",
-    "reviewed_by_id",
-    "reviewed_at",
-    "approved_by_id",
-    "approved_at",
-    "line_ids",
-}
 NOT_APPROVED = {
     "approved_by_id": False,
     "approved_at": False,
@@ -64,9 +44,28 @@ class SaasBillingRun(models.Model):
         "mail.activity.mixin",
         "saas.mixin",
         "saas.state.mixin",
-        "saas.default.guard",
+        "saas.guard.mixin",
     ]
-    _undefaultable = PROTECTED_FIELDS
+    _own_fields = (
+        "state",
+        "is_paused",
+        "job_round",
+        "compute_total",
+        "schedule_id",
+        "date_scheduled",
+        "is_standing_approval",
+        "refused_by_id",
+        "refused_at",
+        "refuse_reason",
+        "preparer_ids",
+        "computed_by_id",
+        "computed_at",
+        "reviewed_by_id",
+        "reviewed_at",
+        "approved_by_id",
+        "approved_at",
+        "line_ids",
+    )
     _order = "id desc"
     _check_company_auto = True
 
@@ -311,9 +310,6 @@ class SaasBillingRun(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         for vals in vals_list:
-            self._check_protected(
-                {name: value for name, value in vals.items() if value != "draft"}
-            )
             if vals.get("name", "/") == "/":
                 company = self.env["res.company"].browse(
                     vals.get("company_id") or self.env.company.id
@@ -333,7 +329,6 @@ class SaasBillingRun(models.Model):
         return runs
 
     def write(self, vals):
-        self._check_protected(vals)
         in_scope = bool(SCOPE_FIELDS & vals.keys())
         if in_scope and any(run.state != "draft" for run in self):
             raise BillingError(
@@ -348,24 +343,8 @@ class SaasBillingRun(models.Model):
             self._add_preparer()
         return result
 
-    def _check_protected(self, vals):
-        """Refuse values that only the run's own steps may set.
-
-        :raise AccessError: somebody tries to set them from outside
-        """
-        if self.env.su:
-            return
-        names = PROTECTED_FIELDS & vals.keys()
-        if names:
-            raise AccessError(
-                self.env._(
-                    "%(fields)s of a billing run can't be set by hand: use Compute, "
-                    "Review, Approve and Post.",
-                    fields=", ".join(
-                        sorted(self._fields[name].string for name in names)
-                    ),
-                )
-            )
+    def _get_own_fields_cure(self):
+        return self.env._("use Compute, Review, Approve and Post.")
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_posted(self):

@@ -8,15 +8,6 @@ from ..engine.period import Recurrence, next_grid_date
 from ..exceptions import BillingError
 
 UNITS = [("day", "Days"), ("week", "Weeks"), ("month", "Months")]
-# Set by the steps of the schedule only.
-PROTECTED_FIELDS = {
-    "author_ids",
-    "changed_by_id",
-    "approved_by_id",
-    "approved_at",
-    "date_done",
-    "run_ids",
-}
 # What people write around a schedule without changing it.
 NO_TERMS = ("message_", "activity_", "website_message_", "saas_correlation_id")
 
@@ -36,9 +27,16 @@ class SaasBillingSchedule(models.Model):
         "mail.thread",
         "mail.activity.mixin",
         "saas.mixin",
-        "saas.default.guard",
+        "saas.guard.mixin",
     ]
-    _undefaultable = PROTECTED_FIELDS
+    _own_fields = (
+        "author_ids",
+        "changed_by_id",
+        "approved_by_id",
+        "approved_at",
+        "date_done",
+        "run_ids",
+    )
     _order = "date_next, id"
     _check_company_auto = True
 
@@ -220,15 +218,12 @@ class SaasBillingSchedule(models.Model):
     # ------------------------------------------------------------------
     @api.model_create_multi
     def create(self, vals_list):
-        for vals in vals_list:
-            self._check_protected(vals)
         schedules = super().create(vals_list)
         # sudo: the authors are protected from themselves
         schedules.sudo()._note_change()
         return schedules
 
     def write(self, vals):
-        self._check_protected(vals)
         changed = {name for name in vals if not name.startswith(NO_TERMS)}
         if self.env.su or not changed:
             return super().write(vals)
@@ -237,18 +232,8 @@ class SaasBillingSchedule(models.Model):
         self.sudo()._note_change()
         return super().write(vals)
 
-    def _check_protected(self, vals: dict):
-        """Refuse values that only the schedule's own steps may set.
-
-        :raise AccessError: somebody tries to set them from outside
-        """
-        if PROTECTED_FIELDS & vals.keys() and not self.env.su:
-            raise AccessError(
-                self.env._(
-                    "The approval of a billing schedule can't be set by hand. Use "
-                    "Approve."
-                )
-            )
+    def _get_own_fields_cure(self):
+        return self.env._("use Approve.")
 
     def _note_change(self):
         """Remember who wrote the schedule, and take its approval back."""

@@ -1,7 +1,6 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from odoo import api, models
-
-from ..exceptions import SubscriptionError
+from odoo.exceptions import AccessError
 
 
 class SaasGuardMixin(models.AbstractModel):
@@ -17,7 +16,6 @@ class SaasGuardMixin(models.AbstractModel):
 
     #: Names of the fields the steps set.
     _own_fields = ()
-    _initial_state = "draft"
 
     def _is_undefaultable(self, name):
         return name in self._own_fields
@@ -35,25 +33,40 @@ class SaasGuardMixin(models.AbstractModel):
     def _check_own_fields(self, vals: dict):
         """Refuse values that only the steps of the document set.
 
+        A new document may come with nothing in them, or with their defaults: forms
+        send these along.
+
         :param dict vals: values of ``create`` or ``write``
-        :raise SubscriptionError: somebody sets them directly
+        :raise AccessError: somebody sets them directly
         """
         if self.env.su:
             return
-        forged = [name for name in self._own_fields if vals.get(name)]
-        if self:
-            forged = [name for name in self._own_fields if name in vals]
-        elif vals.get("state") == self._initial_state:
-            forged = [name for name in forged if name != "state"]
+        forged = [name for name in self._own_fields if name in vals]
+        if not self:
+            forged = [name for name in forged if not self._is_unset(name, vals[name])]
         if not forged:
             return
-        raise SubscriptionError(
+        raise AccessError(
             self.env._(
                 "%(fields)s can't be typed in, they follow from the steps of "
-                "%(model)s: use the buttons.",
+                "%(model)s: %(cure)s",
                 fields=", ".join(
                     self._fields[name]._description_string(self.env) for name in forged
                 ),
                 model=self.env["ir.model"]._get(self._name).name,
+                cure=self._get_own_fields_cure(),
             )
         )
+
+    def _is_unset(self, name: str, value) -> bool:
+        """Return whether a value is what the field of a new document has anyway.
+
+        :param str name: one of ``_own_fields``
+        :param value: as given to ``create``
+        """
+        default = self._fields[name].default
+        return not value or bool(default and value == default(self))
+
+    def _get_own_fields_cure(self) -> str:
+        """Hook: tell what to do instead of typing in one of ``_own_fields``."""
+        return self.env._("use the buttons.")

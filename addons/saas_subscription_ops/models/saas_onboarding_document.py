@@ -1,18 +1,13 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, ValidationError
+from odoo.exceptions import ValidationError
 
 from ..exceptions import OnboardingDocumentError
 
 OPEN_STATES = ("draft", "requested", "received", "refused")
 # Whom a document waits for in each state.
 WAITING_SIDES = {"requested": "customer", "refused": "customer", "received": "us"}
-# Written by the steps only, never from outside.
-PROTECTED_FIELDS = frozenset(
-    "state refuse_reason waive_reason requested_on reminded_on reminder_count"
-    " received_at decided_by_id version_ids origin_id package_id".split()
-)
 
 
 class SaasOnboardingDocument(models.Model):
@@ -27,9 +22,21 @@ class SaasOnboardingDocument(models.Model):
         "mail.thread",
         "mail.activity.mixin",
         "saas.state.mixin",
-        "saas.default.guard",
+        "saas.guard.mixin",
     ]
-    _undefaultable = PROTECTED_FIELDS
+    _own_fields = (
+        "state",
+        "refuse_reason",
+        "waive_reason",
+        "requested_on",
+        "reminded_on",
+        "reminder_count",
+        "received_at",
+        "decided_by_id",
+        "version_ids",
+        "origin_id",
+        "package_id",
+    )
     _order = "project_id, sequence, id"
     _check_company_auto = True
 
@@ -200,14 +207,7 @@ class SaasOnboardingDocument(models.Model):
     # ------------------------------------------------------------------
     # CRUD
     # ------------------------------------------------------------------
-    @api.model_create_multi
-    def create(self, vals_list):
-        for vals in vals_list:
-            self._check_protected(vals)
-        return super().create(vals_list)
-
     def write(self, vals):
-        self._check_protected(vals)
         if "project_id" in vals and any(
             document.project_id.id != vals["project_id"] for document in self
         ):
@@ -250,24 +250,8 @@ class SaasOnboardingDocument(models.Model):
                     )
                 )
 
-    def _check_protected(self, vals: dict):
-        """Refuse values that only the document's own steps may set.
-
-        :raise AccessError: somebody tries to set them from outside
-        """
-        touched = PROTECTED_FIELDS & vals.keys()
-        if not self:
-            # A form sends the defaults of a new document along.
-            touched = {
-                name for name in touched if vals[name] not in (False, 0, "draft")
-            }
-        if touched and not self.env.su:
-            raise AccessError(
-                self.env._(
-                    "State and versions of a document can't be set by hand: use "
-                    "Request, Upload, Accept, Refuse and Waive."
-                )
-            )
+    def _get_own_fields_cure(self):
+        return self.env._("use Request, Upload, Accept, Refuse and Waive.")
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_kept(self):

@@ -1,6 +1,7 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from datetime import date
 
+from odoo.exceptions import AccessError
 from odoo.tests import tagged
 
 from ..exceptions import HandoverError
@@ -67,6 +68,40 @@ class TestForgedDefaults(SubscriptionCase):
         )
         self.assertEqual(amendment.state, "draft")
         self.assertFalse(amendment.approved_by_id)
+
+    def test_refusals_name_the_fields_and_the_cure(self):
+        amendment = self.create_subscription().cancel(confirm=False)
+        run = self.create_run(date(2026, 4, 1))
+        schedule = self.env["saas.billing.schedule"].create(
+            {"name": "Monthly", "date_start": date(2026, 4, 1)}
+        )
+        project = self.env["project.project"].create({"name": "Any"})
+        document = self.env["saas.onboarding.document"].create(
+            {"project_id": project.id, "name": "Contract"}
+        )
+        for record, user, vals, words in (
+            (amendment, self.manager, {"mrr_after": 1}, "MRR After.*Confirm"),
+            (amendment, self.manager, {"state": "draft"}, "State.*Confirm"),
+            (run, self.operator, {"refused_at": False}, "Refused.*Compute"),
+            (schedule, self.operator, {"date_done": False}, "Last Run.*Approve"),
+            (document, self.csm, {"reminder_count": 0}, "Reminders.*Request"),
+        ):
+            with self.subTest(model=record._name, vals=vals):
+                with self.assertRaisesRegex(AccessError, words):
+                    record.with_user(user).write(vals)
+
+    def test_a_form_sends_defaults_along(self):
+        vals = {
+            "subscription_id": self.create_subscription().id,
+            "kind": "cancel",
+            "state": "draft",
+            "source": "staff",
+            "is_early": False,
+        }
+        Amendment = self.env["saas.amendment"].with_user(self.manager)
+        self.assertEqual(Amendment.create(vals).source, "staff")
+        with self.assertRaises(AccessError):
+            Amendment.create({**vals, "source": "portal"})
 
     def test_exceptions_are_not_born_resolved(self):
         subscription = self.create_subscription()
