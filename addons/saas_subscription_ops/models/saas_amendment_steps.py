@@ -76,22 +76,54 @@ class SaasAmendment(models.Model):
         """
         self.check_access("write")
         for amendment in self:
-            subscription = amendment.subscription_id
-            subscription._saas_lock()
-            before = amendment.state
-            if (
-                before == "scheduled"
-                and amendment.order_id
-                and amendment.kind != "ramp"
-            ):
-                amendment.order_id._saas_on_amendment_undone(amendment)
-            amendment._check_not_built_on()
-            if amendment._set_state({"scheduled", "to_approve"}, "undone"):
-                if before == "scheduled":
-                    subscription._sync_terms()
-                amendment._saas_emit("amendment.undone", amendment._get_payload())
-                amendment._close_activities()
+            amendment._undo({"scheduled", "to_approve"})
         return True
+
+    def _take_back(self):
+        """Undo what took effect but only adds charges that nobody was billed.
+
+        :raise AmendmentError: it does more, or was billed
+        """
+        self.ensure_one()
+        self.subscription_id._saas_lock()
+        if not self._is_only_unbilled_fees():
+            raise AmendmentError(
+                self.env._(
+                    "%(name)s was billed, or changes more than one-time charges: amend "
+                    "%(subscription)s instead.",
+                    name=self.name,
+                    subscription=self.subscription_id.name,
+                )
+            )
+        self._undo({"applied"})
+
+    def _is_only_unbilled_fees(self) -> bool:
+        """Return whether all it does is to add one-time charges nobody was billed."""
+        self.ensure_one()
+        added = self.line_ids.line_id
+        added.invalidate_recordset(["is_billed"])
+        return all(line.action == "start" for line in self.line_ids) and all(
+            line.kind == "one_time" and not line.is_billed for line in added
+        )
+
+    def _undo(self, allowed: set):
+        """Take the amendment out of the terms, with what came with it, once.
+
+        :param set allowed: states it may be undone from
+        """
+        self.ensure_one()
+        subscription = self.subscription_id
+        subscription._saas_lock()
+        is_in_terms = self.state in allowed & {"scheduled", "applied"}
+        if is_in_terms and self.order_id and self.kind != "ramp":
+            self.order_id._saas_on_amendment_undone(self)
+        self._check_not_built_on()
+        if not self._set_state(allowed, "undone"):
+            return
+        if is_in_terms:
+            subscription._sync_terms()
+        self._saas_emit("amendment.undone", self._get_payload())
+        self._close_activities()
 
     def _check_not_built_on(self):
         """Refuse to undo what adds a product that a later change is about.

@@ -246,7 +246,10 @@ class SaleOrder(models.Model):
         result = super()._action_cancel()
         for amendment in amendments:
             # What came with it, ramp steps and coupon, goes along.
-            amendment.action_undo()
+            if amendment.state == "applied":
+                amendment._take_back()
+            else:
+                amendment.action_undo()
         # Nobody waits for the change any more.
         self._saas_resolve(AMENDMENT_REFUSED)
         return result
@@ -254,7 +257,7 @@ class SaleOrder(models.Model):
     def _saas_check_not_in_force(self):
         """Refuse to cancel orders the amendment of which was carried out.
 
-        :return: the amendments that are not carried out yet, ``saas.amendment``
+        :return: the amendments that can be undone, ``saas.amendment``
         :raise QuoteError: carried out, and what to do instead
         """
         # sudo: who may cancel the order need not see its amendments
@@ -263,21 +266,27 @@ class SaleOrder(models.Model):
             amendments |= order._saas_get_amendments().filtered(
                 lambda amendment: amendment.kind != "ramp"
             )
-        applied = amendments.filtered(lambda a: a.state == "applied")
-        # A change request is about hours: its own rules say what cancelling does.
-        requested = applied.order_id.filtered("saas_change_request_ids")
-        for amendment in applied.filtered(lambda a: a.order_id not in requested):
-            raise QuoteError(
-                self.env._(
-                    "%(order)s is carried out: its amendment %(name)s took effect on "
-                    "%(day)s. Amend or cancel %(subscription)s instead.",
-                    order=amendment.order_id.name,
-                    name=amendment.name,
-                    day=format_date(self.env, amendment.date_effective),
-                    subscription=amendment.subscription_id.name,
-                )
+        for amendment in amendments.filtered(lambda a: a.state == "applied"):
+            amendment.order_id._saas_check_taken_back(amendment)
+        return amendments
+
+    def _saas_check_taken_back(self, amendment):
+        """Refuse to cancel what has taken effect; a hook for what can be taken back.
+
+        :param amendment: applied ``saas.amendment`` of the order
+        :raise QuoteError: what to do instead
+        """
+        self.ensure_one()
+        raise QuoteError(
+            self.env._(
+                "%(order)s is carried out: its amendment %(name)s took effect on "
+                "%(day)s. Amend or cancel %(subscription)s instead.",
+                order=self.name,
+                name=amendment.name,
+                day=format_date(self.env, amendment.date_effective),
+                subscription=amendment.subscription_id.name,
             )
-        return amendments - applied
+        )
 
     def _saas_link_new_lines(self, amendment):
         """Tell the lines an amendment has made which order line they come from."""

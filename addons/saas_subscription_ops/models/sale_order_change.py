@@ -1,6 +1,8 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from odoo import fields, models
 
+from ..exceptions import QuoteError
+
 
 class SaleOrder(models.Model):
     """Quotations of change requests tell them what became of them."""
@@ -59,6 +61,40 @@ class SaleOrder(models.Model):
             for request in order.saas_change_request_ids:
                 request._withdraw(order)
         return True
+
+    def _saas_check_taken_back(self, amendment):
+        """Take a change back as a whole, charge, hours and task, or not at all."""
+        # sudo: who cancels the order need not see what delivery did for it
+        requests = self.sudo().saas_change_request_ids
+        if not requests:
+            return super()._saas_check_taken_back(amendment)
+        names = {
+            "order": self.name,
+            "change": ", ".join(requests.mapped("name")),
+            "subscription": amendment.subscription_id.name,
+        }
+        spent = sum(requests.package_id.mapped("hours_spent"))
+        if spent:
+            raise QuoteError(
+                self.env._(
+                    "%(order)s is carried out: %(hours)s hours were spent on "
+                    "%(change)s. Agree with the customer who pays for them: let "
+                    "%(subscription)s charge it and give money back by a credit note, "
+                    "or book the hours on another task and cancel again.",
+                    hours=round(spent, 2),
+                    **names,
+                )
+            )
+        if not amendment._is_only_unbilled_fees():
+            raise QuoteError(
+                self.env._(
+                    "%(order)s is carried out: %(subscription)s was billed for "
+                    "%(change)s, or was changed beyond it. Give the money back by a "
+                    "credit note, amend %(subscription)s, and close the task.",
+                    **names,
+                )
+            )
+        return None
 
     def _saas_get_quote_problems(self) -> list[str]:
         problems = super()._saas_get_quote_problems()

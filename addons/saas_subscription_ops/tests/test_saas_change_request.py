@@ -114,38 +114,95 @@ class TestSaasChangeRequest(SubscriptionCase):
         request.order_id.unlink()
         self.assertEqual(request.state, "estimated")
 
-    def test_cancelled_order_takes_the_hours_off_unless_spent(self):
-        request = self._quoted()
-        order = request.order_id
-        order.action_confirm()
-        package, task = request.package_id, request.task_id
-        self.env["account.analytic.line"].create(
+    # Cancelled orders ------------------------------------------------
+    def _accepted(self, **vals):
+        request = self._quoted(**vals)
+        request.order_id.action_confirm()
+        self.assertEqual(request.state, "accepted")
+        return request
+
+    def _book(self, request):
+        employee = self.env["hr.employee"].create(
+            {"name": "Worker", "company_id": self.company.id}
+        )
+        return self.env["account.analytic.line"].create(
             {
                 "name": "Work",
                 "project_id": self.project.id,
-                "task_id": task.id,
+                "task_id": request.task_id.id,
                 "unit_amount": 2,
-                "employee_id": self._employee().id,
+                "employee_id": employee.id,
             }
         )
-        order._action_cancel()
+
+    def _charged(self):
+        lines = self.subscription.line_ids.filtered(
+            lambda line: line.product_id == self.work
+        )
+        return lines.filtered(lambda line: line.date_end != line.date_start)
+
+    def test_cancelled_order_takes_charge_hours_and_task_back(self):
+        budget = self.project.saas_hours_budget
+        request = self._accepted()
+        order, task = request.order_id, request.task_id
+        self.assertEqual(order._saas_get_amendments().state, "applied")
+        self.assertTrue(self._charged())
+        order.with_user(self.salesperson)._action_cancel()
+        self.assertEqual((order.state, request.state), ("cancel", "declined"))
+        self.assertFalse(self._charged())
+        self.assertFalse(order._saas_get_amendments())
+        self.assertFalse(task.active)
+        self.assertEqual(self.project.saas_hours_budget, budget)
+        self.bill(date(2026, 3, 17))
+        self.assertNotIn(self.work, self.subscription.charge_ids.product_id)
+        # Confirmed again, it is charged again, once.
+        order.action_draft()
+        order.action_confirm()
+        self.assertEqual(request.state, "accepted")
+        self.assertEqual(len(self._charged()), 1)
+
+    def test_order_of_a_change_worked_on_is_not_cancelled(self):
+        request = self._accepted()
+        worked = self._book(request)
+        with self.assertRaisesRegex(UserError, "2.0 hours were spent"):
+            request.order_id.with_user(self.salesperson)._action_cancel()
+        self.assertEqual(request.order_id.state, "sale")
+        self.assertTrue(self._charged())
+        # The cure it names.
+        worked.task_id = self.project.task_ids.filtered(
+            lambda task: task != request.task_id
+        )[:1]
+        request.order_id._action_cancel()
+        self.assertEqual(request.state, "declined")
+
+    def test_order_of_a_billed_change_is_not_cancelled(self):
+        request = self._accepted()
+        self.bill(date(2026, 3, 17))
+        self.assertIn(self.work, self.subscription.charge_ids.product_id)
+        with self.assertRaisesRegex(UserError, "credit note"):
+            request.order_id.with_user(self.salesperson)._action_cancel()
+        self.assertEqual(request.state, "accepted")
+        self.assertEqual(request.order_id._saas_get_amendments().state, "applied")
+
+    def test_order_that_changes_more_is_not_cancelled(self):
+        request = self._quoted()
+        order = request.order_id
+        order.order_line[0].product_uom_qty += 1
+        order.action_confirm()
+        with self.assertRaisesRegex(UserError, "changed beyond it"):
+            order._action_cancel()
+        self.assertTrue(self._charged())
+
+    def test_ordinary_order_of_a_change_worked_on_is_for_people(self):
+        self.project.saas_subscription_id = False
+        request = self._accepted()
+        package = request.package_id
+        self._book(request)
+        request.order_id._action_cancel()
         self.assertEqual(request.state, "accepted")
         self.assertTrue(package.exists())
         failed = self.exceptions("onboarding.change_withdrawn")
         self.assertIn("2.0 hours were spent", failed.name)
-        other = self._quoted(name="Another change")
-        other.order_id.action_confirm()
-        budget = self.project.saas_hours_budget
-        task = other.task_id
-        other.order_id._action_cancel()
-        self.assertEqual(other.state, "declined")
-        self.assertFalse(task.active)
-        self.assertEqual(self.project.saas_hours_budget, budget - 8)
-
-    def _employee(self):
-        return self.env["hr.employee"].create(
-            {"name": "Worker", "company_id": self.company.id}
-        )
 
     # Bad input -------------------------------------------------------
     def test_estimate_and_product_are_asked_for(self):
