@@ -9,15 +9,23 @@ from odoo import models
 class SaasSubscriptionLine(models.Model):
     _inherit = "saas.subscription.line"
 
-    def _get_quotable_terms(self) -> dict:
-        """Return what a quotation repeats of the line, to compare it later."""
+    def _get_quotable_terms(self, day: date | None = None) -> dict:
+        """Return what a quotation repeats of the line, to compare it later.
+
+        :param date day: day the quotation counts; what is agreed for that very day
+            besides the terms of the line itself is ``agreed``, None when it ends
+        """
         self.ensure_one()
-        return {
+        terms = {
             "product_id": self.product_id.id,
             "quantity": self.quantity,
             "price_unit": self.price_unit,
             "discount": self.discount,
         }
+        agreed = self._get_line_on(day) if day else self
+        if agreed != self:
+            terms["agreed"] = agreed._get_quotable_terms() if agreed else None
+        return terms
 
     def _get_line_on(self, day: date):
         """Return the line of the same chain that applies on a day.

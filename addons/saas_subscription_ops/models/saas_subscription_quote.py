@@ -112,7 +112,7 @@ class SaasSubscription(models.Model):
             if agreed:
                 listed = self._get_listed_price(pricelist, agreed, start)
                 vals_list.append(
-                    self._prepare_quote_line_vals(line, uplift, listed, agreed)
+                    self._prepare_quote_line_vals(line, uplift, start, listed)
                 )
         order.order_line = [Command.create(line_vals) for line_vals in vals_list]
         return order
@@ -205,22 +205,22 @@ class SaasSubscription(models.Model):
         return float_round(price * (1 + uplift / 100), precision_digits=digits)
 
     def _prepare_quote_line_vals(
-        self, line, uplift: float, listed=None, agreed=None
+        self, line, uplift: float, start: date, listed=None
     ) -> dict:
         """Prepare the order line that continues a subscription line.
 
         :param line: ``saas.subscription.line``
         :param float uplift: percent
+        :param date start: day the quotation counts; what is agreed for that very day
+            is what it repeats
         :param float listed: price it starts from instead of its own
-        :param agreed: line of the same chain in force on the day the quotation
-            counts, when a change is agreed for that very day; default ``line``
         :return: values of ``sale.order.line``
         """
-        agreed = agreed or line
+        agreed = line._get_line_on(start) or line
         price = agreed.price_unit if listed is None else listed
         return {
             "saas_continued_line_id": line.id,
-            "saas_quoted_terms": line._get_quotable_terms(),
+            "saas_quoted_terms": line._get_quotable_terms(start),
             "product_id": agreed.product_id.id,
             "product_uom_id": agreed.product_uom_id.id,
             "name": agreed.name,

@@ -102,14 +102,18 @@ class SaleOrder(models.Model):
         if not line.product_uom_qty:
             return {"action": "end", "line_id": continued.id}
         change = {}
-        if line.product_id != continued.product_id:
-            change.update(product_id=line.product_id.id, name=line.name)
-        change.update(
-            _get_differences(
-                (line.product_uom_qty, line.price_unit, line.discount),
-                (continued.quantity, continued.price_unit, continued.discount),
+        # What is signed counts, also where it repeats the old terms and something
+        # else was agreed for the same day.
+        agreed = continued._get_line_on(self._saas_get_effective_date())
+        for known in continued | agreed:
+            if line.product_id != known.product_id:
+                change.update(product_id=line.product_id.id, name=line.name)
+            change.update(
+                _get_differences(
+                    (line.product_uom_qty, line.price_unit, line.discount),
+                    (known.quantity, known.price_unit, known.discount),
+                )
             )
-        )
         if "product_id" in change:
             # Another product has its own terms: say all of them.
             change.update(price_unit=line.price_unit, discount=line.discount)

@@ -449,7 +449,8 @@ class SaleOrder(models.Model):
         running = self._saas_get_continuable_lines()
         quoted = line.saas_quoted_terms
         if continued in running:
-            changed = quoted and quoted != continued._get_quotable_terms()
+            day = self._saas_get_effective_date()
+            changed = quoted and quoted != continued._get_quotable_terms(day)
             return [self._saas_describe_requote(line)] if changed else []
         if continued.root_id in running.root_id:
             # Another line of the chain is in force: its terms were never quoted.

@@ -83,7 +83,7 @@ class SaleOrder(models.Model):
         if not continued or not line.product_uom_qty:
             return []
         start = self._saas_get_effective_date()
-        result, before = [], continued
+        result, before = [], continued._get_line_on(start) or continued
         for later in continued._get_later_segments(start):
             terms = {
                 name: later[name]

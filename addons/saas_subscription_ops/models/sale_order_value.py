@@ -297,7 +297,7 @@ class SaleOrder(models.Model):
         unit = line.recurrence_unit or plan.recurrence_unit
         count = line.recurrence_count if line.recurrence_unit else plan.recurrence_count
         start = self._saas_get_effective_date()
-        segments = [(Fraction(0), line)]
+        segments = [(Fraction(0), line._get_line_on(start) or line)]
         segments += [
             (months_between(start, later.date_start), later)
             for later in line._get_later_segments(start)

@@ -4,6 +4,7 @@ from datetime import date
 import psycopg2
 
 from odoo import Command
+from odoo.exceptions import UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
@@ -134,6 +135,40 @@ class TestSaasRenewalTerms(RenewalCase):
         self.assertAlmostEqual(raised.order_line.price_unit, price * 1.32)
         raised.with_user(self.salesperson).action_confirm()
         self.assertEqual(self.subscription._get_mrr_on(END), 660.0)
+
+    def test_signed_price_counts_also_when_it_repeats_the_old_one(self):
+        price = self.line.price_unit
+        self.change_price(price * 1.2)
+        order = self.quote(uplift=0.0)
+        self.assertEqual(order.saas_mrr_delta, 0.0)
+        order.order_line.price_unit = price
+        self.assertEqual(order.saas_mrr_delta, -100.0)
+        self.assertFalse(order.order_line.saas_problem)
+        order.with_user(self.salesperson).action_confirm()
+        self.assertEqual(self.subscription._get_mrr_on(END), order.saas_mrr)
+        self.assertEqual(self.subscription._get_mrr_on(END), 500.0)
+
+    def test_what_is_agreed_for_its_day_after_it_was_quoted_is_quoted_anew(self):
+        price = self.line.price_unit
+        for kind, change in (
+            ("upgrade", {"price_unit": price * 1.2}),
+            ("remove", {"action": "end"}),
+        ):
+            with self.subTest(kind):
+                order = self.quote(uplift=0.0)
+                order.order_line.product_uom_qty += 1
+                amendment = self.subscription.amend(
+                    kind,
+                    date_effective=END,
+                    lines=[{"line_id": self.line.id, **change}],
+                )
+                order.order_line.invalidate_recordset(["saas_problem"])
+                with self.assertRaisesRegex(UserError, "Make a new quotation"):
+                    order.with_user(self.salesperson).action_confirm()
+                amendment.action_undo()
+                order.order_line.invalidate_recordset(["saas_problem"])
+                self.assertFalse(order.order_line.saas_problem)
+                order._action_cancel()
 
     def test_quotation_leaves_out_what_ends_on_its_day(self):
         self.subscription.amend(
