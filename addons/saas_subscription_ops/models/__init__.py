@@ -106,6 +106,8 @@ from . import project_project_handover
 from . import saas_change_request
 from . import saas_change_request_quote
 from . import saas_onboarding_package_change
+from . import saas_onboarding_package_hours
+from . import project_project_hours
 from . import sale_order_change
 from . import sale_order_onboarding
 from . import project_project_change

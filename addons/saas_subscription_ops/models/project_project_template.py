@@ -238,7 +238,7 @@ class ProjectProject(models.Model):
         if order != self.saas_order_id:
             start = order.saas_start_date or fields.Date.context_today(self)
             start = max(start, self.saas_kickoff_on or start)
-        package = self.env["saas.onboarding.package"].create(
+        return self.env["saas.onboarding.package"].create(
             {
                 "project_id": self.id,
                 "order_id": order.id,
@@ -250,8 +250,6 @@ class ProjectProject(models.Model):
                 **vals,
             }
         )
-        self.allocated_hours = sum(self.saas_package_ids.mapped("hours_budget"))
-        return package
 
     def _saas_adopt(self, package, tasks, milestones):
         """Tie what was copied from a template to its package, and to its billing."""
