@@ -93,17 +93,20 @@ class ProjectProject(models.Model):
     def _saas_get_tasks(self, archived=False):
         """Return the tasks and subtasks of a project.
 
+        Templates of tasks are no work: tasks are made from them one day, or not.
+
         :param bool archived: archived ones too
         """
         self.ensure_one()
         Task = self.env["project.task"]
         facts = self.env.context.get(FACTS)
         if not facts or self.id not in facts.tasks:
-            return Task.with_context(active_test=not archived).search(
-                [("project_id", "=", self.id)]
-            )
-        tasks = Task.browse(facts.tasks[self.id]).with_prefetch(facts.task_ids)
-        return tasks if archived else tasks.filtered("active")
+            Task = Task.with_context(active_test=not archived)
+            tasks = Task.search([("project_id", "=", self.id)])
+        else:
+            tasks = Task.browse(facts.tasks[self.id]).with_prefetch(facts.task_ids)
+            tasks = tasks if archived else tasks.filtered("active")
+        return tasks.filtered(lambda task: not task.has_template_ancestor)
 
     def _saas_get_first_hours(self, tasks) -> dict:
         """Return the day of the first hours by id of the tasks."""

@@ -50,8 +50,8 @@ class ProjectProject(models.Model):
         """Return what the page of one onboarding shows."""
         self.ensure_one()
         documents = self.saas_document_ids.filtered(lambda one: one.state != "draft")
-        tasks = self.tasks.filtered(
-            lambda one: one.saas_is_customer_task and one.state != "1_canceled"
+        tasks = self._saas_portal_get_tasks().filtered(
+            lambda one: one.state != "1_canceled"
         )
         milestones = self.milestone_ids.sorted(lambda m: (m.sequence, m.id))
         rows = [self._saas_portal_prepare_task(task) for task in tasks]
@@ -78,6 +78,13 @@ class ProjectProject(models.Model):
             "is_done": task.is_closed,
             "is_later": bool(not task.is_closed and task._saas_get_open_predecessors()),
         }
+
+    def _saas_portal_get_tasks(self):
+        """Return the tasks of the customer; templates of tasks are no work."""
+        self.ensure_one()
+        return self.tasks.filtered(
+            lambda one: one.saas_is_customer_task and not one.has_template_ancestor
+        )
 
     def _saas_portal_count_todo(self) -> int:
         """Return how many things the customer could do now."""
@@ -144,9 +151,7 @@ class ProjectProject(models.Model):
         :raise OnboardingError: no task of theirs, or not its turn yet
         """
         self.ensure_one()
-        task = self.tasks.filtered(
-            lambda one: one.id == task_id and one.saas_is_customer_task
-        )
+        task = self._saas_portal_get_tasks().filtered(lambda one: one.id == task_id)
         if not task:
             raise OnboardingError(
                 self.env._("This task is not yours any more. Reload the page.")

@@ -93,7 +93,8 @@ class ProjectProject(models.Model):
         return max((day for day in deadlines if day), default=False)
 
     def _saas_plan_package(self, package):
-        items = [*package.with_context(active_test=False).task_ids]
+        tasks = package.with_context(active_test=False).task_ids
+        items = [*tasks.filtered(lambda task: not task.has_template_ancestor)]
         items += [*package.milestone_ids]
         items = [item for item in items if item.saas_day_offset > 0]
         if not items:

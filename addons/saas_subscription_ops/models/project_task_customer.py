@@ -7,7 +7,7 @@ from ..exceptions import OnboardingError
 
 # What may make a task possible, done, or nobody's any more.
 WAIT_FIELDS = frozenset(
-    "state stage_id depend_on_ids saas_is_customer_task project_id active"
+    "state stage_id depend_on_ids saas_is_customer_task project_id active is_template"
     " allow_task_dependencies".split()
 )
 DONE = "1_done"
@@ -71,6 +71,7 @@ class ProjectTask(models.Model):
         return bool(
             self.saas_is_customer_task
             and self.active
+            and not self.has_template_ancestor
             and self.project_id._saas_is_running_onboarding()
             and not self.is_closed
             and not self._saas_get_open_predecessors()

@@ -60,6 +60,35 @@ class TestOnboardingAlerts(OnboardingCase):
         self.check(date(2026, 3, 11))
         self.assertEqual(self.project.saas_health, "at_risk")
 
+    def test_templates_of_tasks_are_no_work(self):
+        self.env["project.task"].create(
+            {
+                "name": "Migration: spare",
+                "project_id": self.migration.id,
+                "is_template": True,
+                "saas_is_customer_task": True,
+                "saas_day_offset": 1,
+                "child_ids": [
+                    Command.create({"name": "Part", "saas_is_customer_task": True})
+                ],
+            }
+        )
+        project = self.start(self.migration_product)
+        copy = self.task(project, "Migration: spare")
+        self.assertTrue(copy.is_template)
+        self.assertFalse(copy.date_deadline)
+        self.check(date(2026, 3, 16), project)
+        self.assertNotIn(copy, self.alerts(project, "task_late").task_id)
+        self.assertFalse(copy.saas_predicted_on)
+        self.assertFalse(project.saas_wait_ids)
+        self.assertFalse(project._saas_portal_get_tasks())
+        # A task that is made of it is one.
+        with freeze_time("2026-03-16 09:00:00"):
+            copy.is_template = False
+        self.check(date(2026, 3, 17), project)
+        self.assertEqual(project.saas_wait_ids.task_id, copy | copy.child_ids)
+        self.assertEqual(project._saas_portal_get_tasks(), copy | copy.child_ids)
+
     def test_changes_update_the_forecast_at_once(self):
         with freeze_time("2026-03-11 09:00:00"):
             self.project._saas_assess(date(2026, 3, 11))
