@@ -338,3 +338,27 @@ def test_variance_checks() -> None:
     assert variance.check_credit(credits, Decimal(100), ten).amount == 30
     assert variance.check_credit(credits, Decimal(0), ten).percent is None
     assert variance.check_credit([Decimal(5)], Decimal(0), ten) is None
+
+
+def test_a_credit_stays_what_it_reduces() -> None:
+    credit = engine_ledger.ProposedCharge(
+        ref="wallet:1:usage:1:2026-01-01",
+        kind="credit",
+        line_id="a",
+        service_start=date(2026, 1, 1),
+        service_end=date(2026, 2, 1),
+        quantity=Decimal(1),
+        amount=Decimal(-5),
+        timing="arrears",
+        details={"adjusts": "usage"},
+    )
+    assert credit.as_booked().kind == "usage"
+    assert replace(credit, details={}).as_booked().kind == "recurring"
+    # Usage is in arrears, so a cut-off within its period leaves its credit alone.
+    ledger = [replace(credit, timing="advance").as_booked()]
+    assert engine_ledger.difference([], ledger, date(2026, 1, 31)) == []
+    (back,) = engine_ledger.difference([], ledger, date(2026, 2, 1))
+    assert (back.amount, back.details["adjusts"]) == (5, "usage")
+    book(ledger, [back])
+    (again,) = engine_ledger.difference([credit], ledger, date(2026, 2, 1))
+    assert (again.amount, again.details["adjusts"]) == (-5, "usage")

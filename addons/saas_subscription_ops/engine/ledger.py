@@ -53,7 +53,7 @@ class ProposedCharge:
             revision=self.revision,
             service_start=self.service_start,
             service_end=self.service_end,
-            kind=self.kind,
+            kind=base_kind(self.kind, self.details),
             line_id=self.line_id,
             timing=self.timing,
             description=self.description,
@@ -64,7 +64,8 @@ class ProposedCharge:
 class BookedCharge:
     """A row of the charge ledger, as far as the subtraction needs it.
 
-    ``kind`` of an adjustment row is the kind it adjusts, or ``adjustment``.
+    ``kind`` of an adjustment or credit row is the kind it changes, see
+    :func:`base_kind`.
     """
 
     ref: str
@@ -77,6 +78,19 @@ class BookedCharge:
     line_id: int | str | None = None
     timing: str = ADVANCE
     description: str = ""
+
+
+def base_kind(kind: str, details: Mapping[str, object]) -> str:
+    """Return what a charge is about: its own kind, or the one it changes.
+
+    :param kind: kind of the charge
+    :param details: ``adjusts`` of an adjustment or credit names the kind it changes; a
+        credit without it reduces recurring charges
+    :return: kind
+    """
+    if kind not in (ADJUSTMENT, CREDIT):
+        return kind
+    return str(details.get("adjusts", RECURRING if kind == CREDIT else kind))
 
 
 def order_key(charge: ProposedCharge) -> tuple[date, str, int]:
@@ -183,7 +197,9 @@ def _adjust(
         revision=rows[-1].revision + 1,
         details={
             **(wanted.details if wanted else {}),
-            "adjusts": _base_kind(wanted.kind if wanted else first.kind),
+            "adjusts": base_kind(wanted.kind, wanted.details)
+            if wanted
+            else base_kind(first.kind, {}),
             "amount_before": str(amount_booked),
             "amount_after": str(amount),
         },
@@ -199,11 +215,6 @@ def _opening(rows: Sequence[BookedCharge]) -> BookedCharge:
         amount = CONTEXT.add(amount, row.amount)
         quantity = CONTEXT.add(quantity, row.quantity)
     return opening
-
-
-def _base_kind(kind: str) -> str:
-    """Return what a kind is a correction of: coupons reduce recurring charges."""
-    return RECURRING if kind == CREDIT else kind
 
 
 def _was_due(row: BookedCharge, cutoff: date | None, grace_days: int) -> bool:

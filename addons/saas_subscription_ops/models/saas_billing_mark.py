@@ -76,9 +76,18 @@ class SaasBillingMark(models.Model):
         )
         marked = {row[0]: row[1:] for row in rows}
         now = self._get_fingerprints(list(marked))
-        return {
-            record_id for record_id, mark in marked.items() if now[record_id] == mark
-        }
+        return self._filter_settled(
+            {record_id for record_id, mark in marked.items() if now[record_id] == mark}
+        )
+
+    @api.model
+    def _filter_settled(self, subscription_ids: set) -> set:
+        """Hook: leave out subscriptions that got input which is no row of theirs.
+
+        :param set subscription_ids: ids of ``saas.subscription`` with a valid mark
+        :return: those that need not be computed; all of them by default
+        """
+        return subscription_ids
 
     @api.model
     def _get_fingerprints(self, subscription_ids: list, planned=()) -> dict:

@@ -5,7 +5,7 @@ from decimal import Decimal
 from odoo import api, fields, models
 from odoo.tools.misc import format_date
 
-from .saas_subscription_billing import QUANTITY_DECIMALS, to_decimal
+from .saas_subscription_billing import to_decimal, to_stored
 
 
 class SaasBillingRunCharge(models.Model):
@@ -176,8 +176,7 @@ class SaasBillingRunCharge(models.Model):
         return f"{text} {self.env._('Price or dates changed afterwards.')}"
 
     def _get_credit_reason(self, subscription, charge) -> str:
-        label = subscription._get_proration_label(charge)
-        text = label or self.env._("Credit.")
+        text = subscription._get_credit_label(charge) or self.env._("Credit.")
         return text if text.endswith(".") else f"{text}."
 
     def _get_fingerprint(self) -> tuple:
@@ -187,7 +186,7 @@ class SaasBillingRunCharge(models.Model):
             self.kind,
             self.service_start,
             self.service_end,
-            to_decimal(self.quantity, QUANTITY_DECIMALS),
+            to_stored(to_decimal(self.quantity)),
             to_decimal(self.amount, self.currency_id.decimal_places),
         )
 
@@ -197,11 +196,10 @@ class SaasBillingRunCharge(models.Model):
 
         :param ProposedCharge charge: engine row
         """
-        # Through float, as the stored row went.
         return (
             charge.kind,
             charge.service_start,
             charge.service_end,
-            to_decimal(float(charge.quantity), QUANTITY_DECIMALS),
+            to_stored(charge.quantity),
             charge.amount,
         )

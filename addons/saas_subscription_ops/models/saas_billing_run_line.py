@@ -365,7 +365,7 @@ class SaasBillingRunLine(models.Model):
         subscription = self.subscription_id.with_prefetch(prefetch_ids)
         Preview = self.env["saas.billing.run.charge"]
         try:
-            rows = subscription._get_unbooked_charges(self.run_id.date_cutoff)
+            rows = self._get_due_charges(subscription)
             vals_list = [
                 {
                     **Preview._prepare_preview_vals(subscription, charge),
@@ -380,6 +380,16 @@ class SaasBillingRunLine(models.Model):
             _logger.info("%s: %s", subscription.name, error, exc_info=True)
             return None, None, error
         return rows, vals_list, None
+
+    def _get_due_charges(self, subscription) -> list:
+        """Hook: return what the line bills, for its preview and again for posting.
+
+        :param subscription: that of the line, with the records read together with it
+        :return: engine rows; all that is not booked by default
+        :raise BillingError: terms the engine refuses
+        """
+        self.ensure_one()
+        return subscription._get_unbooked_charges(self.run_id.date_cutoff)
 
     def _write_preview(self, charges: dict, previews: dict):
         """Store the proposed charges and the amount of the lines."""

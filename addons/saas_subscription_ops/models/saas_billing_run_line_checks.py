@@ -154,11 +154,10 @@ class SaasBillingRunLine(models.Model):
         decimals = self.currency_id.decimal_places
         amounts = [to_decimal(charge.amount, decimals) for charge in self.charge_ids]
         amount = sum(amounts, Decimal(0))
-        # A coupon was agreed and reduces this very invoice: nothing is given back.
         credits = [
             to_decimal(charge.amount, decimals)
             for charge in self.charge_ids
-            if not charge.ref.startswith("coupon:")
+            if not self.subscription_id._is_agreed_credit(charge)
         ]
         run = self.run_id
         findings = [

@@ -226,7 +226,7 @@ class SaasBillingRunLine(models.Model):
         :raise PreviewChangedError: it is not
         """
         self.ensure_one()
-        due = self.subscription_id._get_unbooked_charges(self.run_id.date_cutoff)
+        due = self._get_due_charges(self.subscription_id)
         preview = {
             (charge.ref, charge.revision): charge._get_fingerprint()
             for charge in self.charge_ids

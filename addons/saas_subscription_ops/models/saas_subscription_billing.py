@@ -1,6 +1,7 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 """The border between subscription records and the billing engine."""
 
+from collections import defaultdict
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -10,7 +11,7 @@ from odoo.tools.misc import format_date, formatLang
 
 from ..engine.coupon import CouponTerms
 from ..engine.errors import EngineError
-from ..engine.ledger import BookedCharge, ProposedCharge, difference
+from ..engine.ledger import BookedCharge, ProposedCharge, base_kind, difference
 from ..engine.money import round_decimals
 from ..engine.period import Recurrence, periods
 from ..engine.proposal import LineTerms, PlanTerms, propose
@@ -18,6 +19,8 @@ from ..engine.service import Pause, ServiceCalendar
 from ..exceptions import BillingError
 
 QUANTITY_DECIMALS = 6
+# What a number field gives back whatever its size: Odoo rounds in binary.
+QUANTITY_DIGITS = 14
 
 
 def to_decimal(number: float, decimals: int | None = None) -> Decimal:
@@ -29,6 +32,16 @@ def to_decimal(number: float, decimals: int | None = None) -> Decimal:
     """
     exact = Decimal(repr(float(number)))
     return exact if decimals is None else round_decimals(exact, decimals)
+
+
+def to_stored(quantity: Decimal) -> Decimal:
+    """Round a quantity to what the ledger gives back when it is read again.
+
+    :param Decimal quantity: exact quantity
+    :return: Decimal with at most 6 places and 14 significant digits, half up
+    """
+    whole = quantity.adjusted() + 1 if quantity else 0
+    return round_decimals(quantity, min(QUANTITY_DECIMALS, QUANTITY_DIGITS - whole))
 
 
 class SaasSubscription(models.Model):
@@ -162,19 +175,15 @@ class SaasSubscription(models.Model):
         :raise BillingError: terms the engine refuses
         """
         self.ensure_one()
-        proposed = [
-            # The ledger stores this many places: a finer proposal would look changed
-            # for ever.
-            replace(charge, quantity=round_decimals(charge.quantity, QUANTITY_DECIMALS))
-            for charge in self._get_proposed_charges(date_cutoff)
-        ]
+        proposed = self._get_proposed_charges(date_cutoff)
+        booked = self._get_booked_charges()
+        held = self._get_held_refs(proposed, booked, date_cutoff)
+        booked = [charge for charge in booked if charge.ref not in held]
+        proposed = self._set_stored_quantities(
+            [charge for charge in proposed if charge.ref not in held], booked
+        )
         try:
-            return difference(
-                proposed,
-                self._get_booked_charges(),
-                date_cutoff,
-                self.plan_id.grace_days,
-            )
+            due = difference(proposed, booked, date_cutoff, self.plan_id.grace_days)
         except EngineError as error:
             raise BillingError(
                 self.env._(
@@ -183,6 +192,40 @@ class SaasSubscription(models.Model):
                     reason=error,
                 )
             ) from error
+        return [replace(charge, quantity=to_stored(charge.quantity)) for charge in due]
+
+    def _get_held_refs(
+        self,
+        proposed: list[ProposedCharge],
+        booked: list[BookedCharge],
+        date_cutoff: date,
+    ) -> set[str]:
+        """Hook: return the refs that are neither booked nor corrected for now.
+
+        :param list proposed: all that is due, see ``_get_proposed_charges``
+        :param list booked: the ledger
+        :param date date_cutoff: exclusive
+        :return: refs left out on both sides; none by default
+        """
+        self.ensure_one()
+        return set()
+
+    def _set_stored_quantities(self, proposed: list, booked: list) -> list:
+        """Return the proposal with quantities as the ledger can hold them.
+
+        A finer one would look changed for ever. Where the bookings of a ref add up to
+        the quantity, but for what is lost in storing them, they stand.
+        """
+        totals = defaultdict(Decimal)
+        for charge in booked:
+            totals[charge.ref] += charge.quantity
+        result = []
+        for charge in proposed:
+            quantity = to_stored(charge.quantity)
+            if charge.ref in totals and to_stored(totals[charge.ref]) == quantity:
+                quantity = totals[charge.ref]
+            result.append(replace(charge, quantity=quantity))
+        return result
 
     def _get_booked_charges(self) -> list[BookedCharge]:
         self.ensure_one()
@@ -192,7 +235,7 @@ class SaasSubscription(models.Model):
             BookedCharge(
                 ref=charge.ref,
                 amount=to_decimal(charge.amount, decimals),
-                quantity=to_decimal(charge.quantity, QUANTITY_DECIMALS),
+                quantity=to_stored(to_decimal(charge.quantity)),
                 revision=charge.revision,
                 service_start=charge.service_start,
                 service_end=charge.service_end,
@@ -265,7 +308,7 @@ class SaasSubscription(models.Model):
         if charge.kind == "adjustment":
             return self._get_adjustment_label(charge)
         if charge.kind == "credit":
-            return self._get_coupon_label(charge)
+            return self._get_credit_label(charge)
         details = charge.details
         if charge.kind != "recurring" or "period_days" not in details:
             return ""
@@ -284,13 +327,29 @@ class SaasSubscription(models.Model):
             whole=details["period_days"],
         )
 
-    def _get_coupon_label(self, charge: ProposedCharge) -> str:
+    def _get_credit_label(self, charge: ProposedCharge) -> str:
+        """Hook: say what a credit comes from.
+
+        :param ProposedCharge charge: engine row of kind ``credit``
+        :return: text for the customer; empty when there is nothing to say
+        """
+        if "coupon" not in charge.details:
+            return ""
         grant = self.env["saas.subscription.coupon"].browse(charge.details["coupon"])
         return self.env._(
             "Coupon %(code)s: %(reduction)s",
             code=grant.coupon_id.code,
             reduction=grant.label,
         )
+
+    def _is_agreed_credit(self, charge) -> bool:
+        """Hook: return whether a reduction was agreed before, so that it is no finding.
+
+        :param charge: engine row or ``saas.billing.run.charge``, also an adjustment of
+            a credit
+        :return: True for coupons: they reduce this very invoice, nothing is given back
+        """
+        return charge.ref.startswith("coupon:")
 
     def _get_adjustment_label(self, charge: ProposedCharge) -> str:
         return self.env._(
@@ -309,9 +368,7 @@ class SaasSubscription(models.Model):
         :return: values of ``saas.charge``
         """
         self.ensure_one()
-        base = charge.kind
-        if charge.kind in ("adjustment", "credit"):
-            base = charge.details.get("adjusts", "recurring")
+        base = base_kind(charge.kind, charge.details)
         return {
             "name": charge.description or self.plan_id.name,
             "subscription_id": self.id,

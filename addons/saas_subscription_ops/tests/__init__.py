@@ -57,3 +57,4 @@ from . import test_tour_onboarding
 from . import test_forged_context
 from . import test_forged_defaults
 from . import test_automation_rules
+from . import test_billing_hooks
