@@ -58,3 +58,4 @@ from . import test_forged_context
 from . import test_forged_defaults
 from . import test_automation_rules
 from . import test_billing_hooks
+from . import test_menus_of_roles
