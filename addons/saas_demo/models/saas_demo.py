@@ -11,11 +11,13 @@ FRESH_NAMES = ("My Company", "YourCompany", COMPANY_NAME)
 CHART = "generic_coa"
 KPI_TARGETS = {
     # code: (target, warning threshold, critical threshold)
-    "mrr": (6000.0, 5000.0, 3000.0),
+    "mrr": (15000.0, 12000.0, 8000.0),
     "invoiced_usage": (200.0, 150.0, 50.0),
     "open_exceptions": (5.0, 10.0, 25.0),
     "sla_met_rate": (95.0, 90.0, 75.0),
     "onboarding_open": (15.0, 20.0, 30.0),
+    "renewal_on_time_rate": (95.0, 90.0, 75.0),
+    "renewal_gross_rate": (90.0, 85.0, 75.0),
 }
 
 
@@ -88,6 +90,15 @@ class SaasDemo(models.AbstractModel):
             }
         )
         return company
+
+    @api.model
+    def _prepare_change_product(self) -> None:
+        """Say what changes of scope are sold as, unless somebody has."""
+        company = self.env.ref("saas_demo.company_northwind")
+        if not company.saas_change_order_product_id:
+            company.saas_change_order_product_id = self.env.ref(
+                "saas_demo.product_change"
+            )
 
     @staticmethod
     def _get_logo() -> bytes:

@@ -19,6 +19,7 @@ ROLES = {
     "administrator": "saas_core.group_saas_core_administrator",
     "auditor": "saas_core.group_saas_core_auditor",
     "integration": "saas_core.group_saas_core_integration",
+    "customer": "base.group_portal",
 }
 COUNTED = (
     "res.company",
@@ -41,6 +42,12 @@ COUNTED = (
     "saas.sla.policy.target",
     "account.account",
     "account.journal",
+    "sale.order",
+    "saas.onboarding.document",
+    "saas.subscription",
+    "saas.charge",
+    "saas.renewal",
+    "saas.event",
 )
 
 
@@ -62,6 +69,9 @@ class TestSaasDemo(TransactionCase):
         self.company.name = "Renamed by somebody"
         self.demo._prepare_company()
         self.demo._prepare_targets()
+        self.demo._prepare_change_product()
+        self.demo._prepare_contracts()
+        self.demo._prepare_onboardings()
         self.assertEqual(self._count(), before)
         self.assertEqual(self.company.name, "Renamed by somebody")
 
@@ -118,11 +128,17 @@ class TestSaasDemo(TransactionCase):
         self.assertTrue(all(len(account.child_ids) == 2 for account in accounts))
 
     def test_onboarding_template_has_roles_and_offsets(self):
-        template = self.env.ref("saas_demo.project_template_onboarding")
-        self.assertTrue(template.is_template)
-        self.assertTrue(all(task.role_ids for task in template.task_ids))
-        self.assertTrue(all(task.saas_day_offset for task in template.task_ids))
-        self.assertEqual(len(template.milestone_ids), 2)
+        for name in ("onboarding", "migration"):
+            with self.subTest(template=name):
+                template = self.env.ref(f"saas_demo.project_template_{name}")
+                self.assertTrue(template.is_template)
+                self.assertTrue(all(task.role_ids for task in template.task_ids))
+                self.assertTrue(all(t.saas_day_offset for t in template.task_ids))
+                self.assertEqual(len(template.milestone_ids), 2)
+                self.assertTrue(template.saas_document_ids)
+                self.assertEqual(
+                    set(template.saas_document_ids.mapped("state")), {"draft"}
+                )
 
     def test_targets_somebody_changed_are_kept(self):
         kpi = self.env["saas.kpi"].search([("code", "=", "mrr")])
@@ -143,7 +159,8 @@ class TestSaasDemo(TransactionCase):
         self.assertEqual(keys.search_count([("user_id", "=", feed.id)]), 1)
 
     def test_nobody_reaches_the_set_up_over_rpc(self):
-        for name in ("_issue_access", "_prepare_company", "_prepare_targets"):
+        names = ("_issue_access", "_prepare_company", "_prepare_targets")
+        for name in (*names, "_prepare_contracts", "_prepare_onboardings"):
             with self.subTest(method=name), self.assertRaises(AccessError):
                 get_public_method(self.demo, name)
 
