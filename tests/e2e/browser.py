@@ -68,12 +68,13 @@ class Window:
         self._context.close()
 
     def sign_in(self, login: str, password: str) -> None:
-        """Sign in on the login page and wait for the web client."""
+        """Sign in on the login page; wait for the web client, or the portal."""
         self.page.goto(f"{self.url}/web/login")
         self.page.fill("input[name=login]", login)
         self.page.fill("input[name=password]", password)
         self.page.click(".oe_login_form button[type=submit]")
-        expect(self.page.locator(".o_main_navbar")).to_be_visible()
+        home = self.page.locator(".o_main_navbar, .o_portal_my_home")
+        expect(home.first).to_be_visible()
 
     def open(self, address: str, wait_for: str) -> None:
         """Open an address of the web client and wait for a part of the page."""

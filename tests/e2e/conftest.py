@@ -17,7 +17,14 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from tests.e2e.server import Server  # noqa: E402
-from tools.story import changes, kpis, sales, support, tell  # noqa: E402
+from tools.story import (  # noqa: E402
+    changes,
+    kpis,
+    renewals,
+    sales,
+    support,
+    tell,
+)
 from tools.story.report import Report  # noqa: E402
 from tools.story.world import Access, World, choose_log  # noqa: E402
 
@@ -68,7 +75,7 @@ def world(server, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def signed(world):
-    """Step 1, and the customers' mails: their clocks run during the next steps."""
+    """Steps 1 and 2, and the customers' mails: their clocks run during the others."""
     told = Told(deals={0: tell.win_and_sign(world)})
     told.tickets = support.customers_write(world)
     told.deals |= tell.confirm_others(world)
@@ -78,14 +85,14 @@ def signed(world):
 
 @pytest.fixture(scope="session")
 def metered(world, signed):
-    """Step 2."""
+    """Step 3."""
     tell.receive_usage(world, signed.deals)
     return signed
 
 
 @pytest.fixture(scope="session")
 def billed(world, metered):
-    """Step 3."""
+    """Step 4."""
     metered.run_id = tell.bill(world, metered.deals)
     # Told twice: what is asked for again must not be done again.
     for _attempt in range(2):
@@ -94,15 +101,22 @@ def billed(world, metered):
 
 
 @pytest.fixture(scope="session")
-def escalated(world, billed):
-    """Step 4."""
-    tell.watch_clock(world, billed.tickets)
+def renewed(world, billed):
+    """Step 5."""
+    renewals.play(world)
     return billed
 
 
 @pytest.fixture(scope="session")
+def escalated(world, renewed):
+    """Step 6."""
+    tell.watch_clock(world, renewed.tickets)
+    return renewed
+
+
+@pytest.fixture(scope="session")
 def story(world, escalated):
-    """Step 5: the whole story."""
+    """Step 7: the whole story."""
     tell.compare_figures(world)
     escalated.figures = kpis.stored(world)
     return escalated

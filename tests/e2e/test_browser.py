@@ -12,7 +12,16 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from tests.e2e.browser import Window, launch
-from tools.story import billing, changes, kpis, onboarding, sales, usage
+from tools.story import (
+    billing,
+    changes,
+    documents,
+    kpis,
+    onboarding,
+    renewals,
+    sales,
+    usage,
+)
 from tools.story.world import Customer
 
 GUEST = "Meridian Bank"
@@ -221,6 +230,45 @@ def test_onboarding_board_and_timeline(window, world, story):
         for project in projects:
             assert project["name"] in shown, url
         person.shot(picture)
+
+
+def test_customer_sees_documents_in_the_portal(window, world, story):
+    customer = window("customer")
+    project = story.deals[0].project_id
+    customer.open(f"/my/onboarding/{project}", ".o_saas_upload")
+    shown = customer.text("#wrap")
+    for word in (documents.MILESTONE, documents.REFUSED, documents.REASON):
+        assert word in shown
+    customer.shot("portal-onboarding", whole=True)
+
+
+def test_documents_to_review(window, world, story):
+    person = window("csm")
+    person.open("/odoo/saas-onboarding-documents", ".o_view_controller")
+    shown = person.text(".o_view_controller")
+    assert documents.RECEIVED in shown
+    person.shot("onboarding-documents")
+
+
+def test_board_of_renewals(window, world, story):
+    seller = window("sales")
+    seller.open("/odoo/saas-renewals", ".o_kanban_renderer")
+    board = seller.text(".o_kanban_renderer")
+    rows = world.as_("sales").rows(
+        "saas.renewal",
+        [("outcome", "=", "open")],
+        ["partner_id", "amount_available"],
+    )
+    assert rows
+    for row in rows:
+        assert row["partner_id"][1] in board
+        assert money(billing.money(row["amount_available"])) in board
+    seller.shot("renewal-board")
+    contract = renewals.find_contract(world)
+    renewal = renewals.find_renewal(world.as_("sales"), contract)
+    seller.open(f"/odoo/saas-renewals/{renewal['id']}", ".o_form_view")
+    assert money(renewals.MONTHLY * 12) in seller.text(".o_form_view")
+    seller.shot("renewal")
 
 
 def test_usage_and_quarantine(window, world, story):

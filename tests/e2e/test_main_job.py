@@ -11,7 +11,16 @@ from datetime import timedelta
 
 import pytest
 
-from tools.story import billing, kpis, sales, support, tell, usage
+from tools.story import (
+    billing,
+    documents,
+    kpis,
+    renewals,
+    sales,
+    support,
+    tell,
+    usage,
+)
 from tools.story.odoo_client import Odoo, ServerError, wait_for
 from tools.story.usage_client import UsageClient, replay, with_duplicates
 
@@ -59,6 +68,65 @@ class TestQuoteToSubscription:
         deal = signed.deals[1]
         events = sales.events_of(world, deal)
         assert len({event["correlation_id"] for event in events}) == 1
+
+
+class TestOnboarding:
+    """What the customer handed in, read as others see it."""
+
+    @pytest.fixture
+    def project(self, signed):
+        return signed.deals[0].project_id
+
+    def test_the_main_customer_has_one_project_of_two_packages(self, world, project):
+        packages = world.as_("csm").rows(
+            "saas.onboarding.package", [("project_id", "=", project)], ["name"]
+        )
+        assert len(packages) == 2
+
+    def test_documents_stand_where_the_story_left_them(self, world, project):
+        rows = documents.documents(world.as_("csm"), project)
+        states = {name: row["state"] for name, row in rows.items()}
+        accepted = dict.fromkeys((*documents.ACCEPTED, documents.MENDED), "accepted")
+        named = {documents.REFUSED: "refused", documents.RECEIVED: "received"}
+        assert states == dict.fromkeys(states, "requested") | accepted | named
+        assert rows[documents.REFUSED]["refuse_reason"] == documents.REASON
+
+    def test_every_version_is_kept_with_who_sent_it(self, world, project):
+        versions = world.as_("csm").rows(
+            "saas.onboarding.document.version",
+            [("document_id.name", "=", documents.MENDED), ("project_id", "=", project)],
+            ["state", "is_from_portal"],
+            order="number",
+        )
+        assert [row["state"] for row in versions] == ["refused", "accepted"]
+        assert all(row["is_from_portal"] for row in versions)
+
+    def test_the_customer_reads_nothing_but_the_own_page(self, world, project):
+        customer = world.as_("customer")
+        for model in ("project.project", "saas.onboarding.document", "saas.renewal"):
+            with pytest.raises(ServerError) as refusal:
+                customer.count(model, [])
+            assert refusal.value.name.endswith("AccessError"), model
+
+    def test_the_reached_milestone_waits_for_finance(self, world, project):
+        rows = world.as_("billing_operator").rows(
+            "project.milestone",
+            [("project_id", "=", project), ("is_reached", "=", True)],
+            ["name", "saas_billing_state", "saas_amount"],
+        )
+        shown = [(row["name"], row["saas_billing_state"]) for row in rows]
+        assert shown == [(documents.MILESTONE, "to_bill")]
+        assert billing.money(rows[0]["saas_amount"]) == 960
+
+    def test_earlier_customers_wait_are_checked_and_live(self, world, signed):
+        rows = world.as_("csm").rows(
+            "project.project",
+            [("partner_id.ref", "in", ["N01", "N02", "N03"])],
+            ["saas_live_on", "saas_waiting_on"],
+            order="id",
+        )
+        assert [bool(row["saas_live_on"]) for row in rows].count(True) == 1
+        assert {row["saas_waiting_on"] for row in rows} >= {"customer", "both"}
 
 
 class TestUsage:
@@ -147,6 +215,54 @@ class TestBillingRun:
         assert refusal.value.name.endswith("AccessError")
 
 
+class TestRenewal:
+    def test_the_term_is_extended_once(self, world, renewed):
+        contract = renewals.find_contract(world)
+        rows = world.as_("sales").rows(
+            "saas.renewal",
+            [("subscription_id", "=", contract.subscription_id)],
+            ["outcome", "is_on_time", "amount_renewed"],
+        )
+        assert [(row["outcome"], row["is_on_time"]) for row in rows] == [
+            ("renewed", True)
+        ]
+        assert billing.money(rows[0]["amount_renewed"]) == billing.money(8112.0)
+
+    def test_its_opportunity_is_won(self, world, renewed):
+        contract = renewals.find_contract(world)
+        renewal = renewals.find_renewal(world.as_("sales"), contract)
+        lead = world.as_("sales").row(
+            "crm.lead", renewal["lead_id"][0], ["saas_lead_kind", "won_status"]
+        )
+        assert (lead["saas_lead_kind"], lead["won_status"]) == ("renewal", "won")
+
+    def test_renewing_again_changes_nothing(self, world, renewed):
+        before = snapshot(world)
+        renewals.play(world)
+        assert snapshot(world) == before
+
+    def test_open_renewals_of_earlier_customers_are_in_every_category(
+        self, world, renewed
+    ):
+        rows = world.as_("sales").rows(
+            "saas.renewal", [("outcome", "=", "open")], ["category", "amount_available"]
+        )
+        assert {row["category"] for row in rows} == {
+            "commit",
+            "best_case",
+            "at_risk",
+            "lost",
+        }
+        assert all(row["amount_available"] for row in rows)
+
+    def test_the_report_says_so(self, world, story):
+        rows = dict(world.report.rows)
+        assert rows[f"Milestone to bill, {world.main.name}"] == "960.00"
+        assert rows["Renewed for a year, with uplift"] == "8,112.00"
+        end = renewals.next_term(renewals.find_contract(world).end)
+        assert rows["Renewed term ends on"] == str(end)
+
+
 class TestSupport:
     def test_each_thing_happened_once(self, world, escalated):
         rows = support.log(world.as_("administrator"), escalated.tickets[0])
@@ -198,6 +314,10 @@ def snapshot(world):
         "saas.subscription",
         "project.project",
         "project.task",
+        "saas.onboarding.document.version",
+        "saas.renewal",
+        "crm.lead",
+        "saas.amendment",
         "saas.usage.event",
         "saas.usage.quarantine",
         "saas.external.id",

@@ -1,5 +1,5 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-"""Step 3: one person prepares the billing run, another approves, jobs post it."""
+"""Step 4: one person prepares the billing run, another approves, jobs post it."""
 
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal

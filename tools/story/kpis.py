@@ -1,5 +1,5 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-"""Step 5: the figures of the dashboard, computed a second time without the suite."""
+"""Step 7: the figures of the dashboard, computed a second time without the suite."""
 
 from decimal import Decimal
 
@@ -72,7 +72,7 @@ def _values(world: World, domain: list) -> dict[str, Decimal]:
 def independent(world: World) -> dict[str, Decimal]:
     """Return the same figures by plain arithmetic over the records behind them.
 
-    Step 3 has tied the invoice lines to the log file already.
+    Step 4 has tied the invoice lines to the log file already.
     """
     admin = world.as_("administrator")
     outcomes = admin.rows("saas.sla.result", [], ["outcome", "decided_at"])

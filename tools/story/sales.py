@@ -19,6 +19,8 @@ PRODUCTS = (
     "saas_demo.product_data_transfer",
     "saas_demo.product_onboarding",
 )
+#: What the main customer buys besides: billed by milestones, not by the run.
+MIGRATION = "saas_demo.product_migration"
 #: The shipped rule's actions, in its order; each may run again.
 WORKFLOW = (
     "saas_create_subscription",
@@ -32,8 +34,8 @@ WORKFLOW = (
 
 #: What the workflow writes into the event ledger, once each.
 EVENTS = ("subscription.created", "subscription.activated", "onboarding.started")
-#: Dated tasks and milestones of the demo company's onboarding template.
-TASKS, MILESTONES = 7, 2
+#: Dated tasks and milestones of the templates of onboarding and migration, together.
+TASKS, MILESTONES = 11, 4
 #: Calendar days from the start to the go-live that sales promises.
 HANDOVER_DAYS = 45
 
@@ -109,7 +111,8 @@ def quote(world: World, customer: Customer) -> int:
         limit=1,
     )[0]
     sales.call("crm.lead", "action_set_won_rainbowman", [lead_id])
-    products = [sales.ref(xml_id) for xml_id in PRODUCTS]
+    more = (MIGRATION,) if customer == world.main else ()
+    products = [sales.ref(xml_id) for xml_id in (*PRODUCTS, *more)]
     order_id = sales.create(
         "sale.order",
         {

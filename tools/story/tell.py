@@ -1,9 +1,19 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-"""The five steps in their order, with what they show and check."""
+"""The seven steps in their order, with what they show and check."""
 
 from decimal import Decimal
 
-from . import billing, changes, kpis, onboarding, sales, support, usage
+from . import (
+    billing,
+    changes,
+    documents,
+    kpis,
+    onboarding,
+    renewals,
+    sales,
+    support,
+    usage,
+)
 from .report import StoryError
 from .sales import Deal
 from .world import World
@@ -23,6 +33,7 @@ def tell(world: World) -> None:
     receive_usage(world, deals)
     bill(world, deals)
     changes.play(world, deals)
+    renewals.play(world)
     watch_clock(world, tickets)
     compare_figures(world)
     close_story(world)
@@ -67,12 +78,6 @@ def confirm_others(world: World) -> dict[int, Deal]:
     deals = {customer.index: confirm_other(world, customer) for customer in others}
     world.report.fact(f"{len(deals)} other customers have a confirmed order")
     return deals
-
-
-def work_on_projects(world: World, deals: dict[int, Deal]) -> None:
-    """Let people work on the onboarding projects."""
-    live = onboarding.work(world, deals)
-    world.report.fact(f"onboarding goes on: {live} customers are live")
 
 
 def sign_main(world: World) -> Deal:
@@ -173,10 +178,21 @@ def confirm_other(world: World, customer) -> Deal:
 # --- 2 ------------------------------------------------------------------------
 
 
+def work_on_projects(world: World, deals: dict[int, Deal]) -> None:
+    """Step 2: people work on the onboarding projects, the customer too."""
+    world.report.step(2, "Onboarding")
+    documents.play(world, deals)
+    live = onboarding.work(world, deals)
+    world.report.fact(f"onboarding goes on: {live} customers are live")
+
+
+# --- 3 ------------------------------------------------------------------------
+
+
 def receive_usage(world: World, deals: dict[int, Deal]) -> None:
-    """Step 2: send the log, send it again, adopt one unknown address."""
+    """Step 3: send the log, send it again, adopt one unknown address."""
     report = world.report
-    report.step(2, "Usage")
+    report.step(3, "Usage")
     subscriptions = {index: deal.subscription_id for index, deal in deals.items()}
     tied = usage.tie_addresses(world, subscriptions)
     report.fact(f"{tied:,} client addresses tied to their customers' subscriptions")
@@ -237,16 +253,16 @@ def adopt_address(world: World, deal: Deal) -> None:
     )
 
 
-# --- 3 ------------------------------------------------------------------------
+# --- 4 ------------------------------------------------------------------------
 
 
 def bill(world: World, deals: dict[int, Deal]) -> int:
-    """Step 3: preview, approval by another person, posting, checks.
+    """Step 4: preview, approval by another person, posting, checks.
 
     :return: id of the billing run
     """
     report = world.report
-    report.step(3, f"Billing run for {world.month:%B %Y}")
+    report.step(4, f"Billing run for {world.month:%B %Y}")
     run = billing.find_run(world)
     if run:
         run_id = run["id"]
@@ -345,13 +361,13 @@ def check_second_run(world: World, deals: dict[int, Deal]) -> None:
     billing.drop(world, run_id)
 
 
-# --- 4 ------------------------------------------------------------------------
+# --- 6 ------------------------------------------------------------------------
 
 
 def watch_clock(world: World, tickets: list[int]) -> None:
-    """Step 4: tier, policy, clock; then warning, breach and escalation, once."""
+    """Step 6: tier, policy, clock; then warning, breach and escalation, once."""
     report, admin = world.report, world.as_("administrator")
-    report.step(4, "Support")
+    report.step(6, "Support")
     ticket_id = tickets[0]
     ticket = support.ticket(admin, ticket_id)
     report.fact(
@@ -375,13 +391,13 @@ def watch_clock(world: World, tickets: list[int]) -> None:
     report.same("tickets of others answered in time", answered, len(tickets) - 1)
 
 
-# --- 5 ------------------------------------------------------------------------
+# --- 7 ------------------------------------------------------------------------
 
 
 def compare_figures(world: World) -> None:
-    """Step 5: stored KPI values equal the same figures computed here."""
+    """Step 7: stored KPI values equal the same figures computed here."""
     report = world.report
-    report.step(5, "Executive dashboard")
+    report.step(7, "Executive dashboard")
     kpis.compute(world)
     kpis.compute_history(world)
     stored, wanted = kpis.stored(world), kpis.independent(world)

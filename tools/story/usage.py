@@ -1,5 +1,5 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-"""Step 2: the access log arrives as usage, with repeats and out of order."""
+"""Step 3: the access log arrives as usage, with repeats and out of order."""
 
 from dataclasses import dataclass
 
