@@ -1,11 +1,16 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+import logging
 import uuid
+from collections.abc import Callable
 
 from lxml import etree
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools import SQL
+
+_logger = logging.getLogger(__name__)
 
 OPEN_STATES = ("open", "retrying")
 USER_GROUP = "saas_core.group_saas_core_user"
@@ -173,6 +178,50 @@ class SaasMixin(models.AbstractModel):
                 record=record,
                 **{"account": record._saas_account(), **kwargs},
             )
+
+    def _saas_try(self, step: Callable) -> Exception | None:
+        """Run a step in a savepoint and return what went wrong, if anything.
+
+        For whatever must not stop because one document is faulty. Losing a race is no
+        failure of the document: that error passes, the caller's transaction is repeated
+        on fresh data.
+
+        :param Callable step: gets the records
+        :return: the error, the step is undone; None: it worked
+        :raise psycopg2.OperationalError: a concurrent transaction was faster
+        """
+        try:
+            with self.env.cr.savepoint():
+                step(self)
+        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+            raise
+        except Exception as error:  # noqa: BLE001 - the caller says what becomes of it
+            _logger.info("%s: %s", self, error, exc_info=True)
+            return error
+        return None
+
+    def _saas_attempt(
+        self, step: Callable, code: str, retry_method: str, resolves=False, **kwargs
+    ) -> bool:
+        """Run a step in a savepoint; a failure is queued with a retry.
+
+        :param Callable step: gets the record
+        :param str code: code of the exception
+        :param str retry_method: public ``saas_retry_*`` method that repeats the step
+        :param bool resolves: success resolves the exception of an earlier failure
+        :param kwargs: queue, severity and so on, see :meth:`_saas_raise`
+        :return: whether it worked
+        :raise psycopg2.OperationalError: a concurrent transaction was faster
+        """
+        self.ensure_one()
+        error = self._saas_try(step)
+        if error:
+            text = str(error) or repr(error)
+            self._saas_raise(code, text, retry_method=retry_method, **kwargs)
+            return False
+        if resolves:
+            self._saas_resolve(code)
+        return True
 
     def _saas_correlation(self):
         """Return the correlation id of a record, made on first use.

@@ -6,6 +6,7 @@ from . import (
     test_saas_exception,
     test_saas_external_id,
     test_saas_kpi,
+    test_saas_mixin,
     test_concurrency,
     test_security,
     test_conventions,

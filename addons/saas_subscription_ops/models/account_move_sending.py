@@ -1,14 +1,10 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-import logging
 
 from odoo import models
 from odoo.exceptions import UserError
-from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools import split_every
 
 from ..exceptions import BillingError
-
-_logger = logging.getLogger(__name__)
 
 SEND_FAILED = "billing.send_failed"
 SEND_SIZE = 10
@@ -37,7 +33,7 @@ class AccountMove(models.Model):
         for move in self.exists().filtered(
             lambda move: move.state == "posted" and not move.is_move_sent
         ):
-            error = move._saas_try_send()
+            error = move._saas_try(lambda one: one._saas_send())
             document = move._get_saas_send_document()
             if error:
                 document._saas_raise(
@@ -45,7 +41,7 @@ class AccountMove(models.Model):
                     self.env._(
                         "%(number)s is posted, but was not sent: %(error)s",
                         number=move.name,
-                        error=error,
+                        error=str(error) or repr(error),
                     ),
                     queue="finance",
                     severity="medium",
@@ -64,22 +60,6 @@ class AccountMove(models.Model):
             [("move_id", "=", self.id)], limit=1
         )
         return line or self
-
-    def _saas_try_send(self) -> str:
-        """Send one invoice in a savepoint.
-
-        :return: what went wrong, in words; empty when it was sent
-        """
-        try:
-            with self.env.cr.savepoint():
-                self._saas_send()
-        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
-            raise
-        except Exception as error:  # noqa: BLE001 - becomes an exception record
-            # Templates, report engines and other modules may fail in any way.
-            _logger.info("%s was not sent: %s", self.name, error, exc_info=True)
-            return str(error) or repr(error)
-        return ""
 
     def _saas_send(self):
         """Send the invoice by Odoo's own mechanism, as set on its customer.

@@ -138,23 +138,13 @@ class ProjectProject(models.Model):
         :param Callable step: gets the project
         :return: whether it worked
         """
-        self.ensure_one()
-        try:
-            with self.env.cr.savepoint():
-                step(self)
-        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
-            raise
-        except Exception as error:  # noqa: BLE001 - becomes an exception record
-            # One bad plan must not hide the alerts of the other customers.
-            _logger.info("%s: %s", self.name, error, exc_info=True)
-            self._saas_raise(
-                "onboarding.check_failed",
-                str(error) or repr(error),
-                queue="customer_success",
-                retry_method="saas_retry_check_onboarding",
-            )
-            return False
-        return True
+        # One bad plan must not hide the alerts of the other customers.
+        return self._saas_attempt(
+            step,
+            "onboarding.check_failed",
+            "saas_retry_check_onboarding",
+            queue="customer_success",
+        )
 
     def _saas_check_day(self, day: date):
         """Check one project on a day."""

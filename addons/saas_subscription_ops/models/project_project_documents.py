@@ -1,17 +1,13 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-import logging
 from datetime import date
 
 import pytz
 
 from odoo import api, fields, models
-from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 
 from ..exceptions import OnboardingDocumentError
 from .saas_onboarding_document import OPEN_STATES
 from .saas_onboarding_document_mail import MAX_REMINDERS
-
-_logger = logging.getLogger(__name__)
 
 
 class ProjectProject(models.Model):
@@ -323,19 +319,12 @@ class ProjectProject(models.Model):
         for project in self:
             if not project.saas_document_ids._filter_to_remind(day):
                 continue
-            try:
-                with self.env.cr.savepoint():
-                    project._saas_do_remind(day)
-            except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
-                raise
-            except Exception as error:  # noqa: BLE001 - becomes an exception record
-                _logger.info("%s: %s", project.name, error, exc_info=True)
-                project._saas_raise(
-                    "onboarding.reminder_failed",
-                    str(error) or repr(error),
-                    queue="customer_success",
-                    retry_method="saas_retry_reminders",
-                )
+            project._saas_attempt(
+                lambda one: one._saas_do_remind(day),
+                "onboarding.reminder_failed",
+                "saas_retry_reminders",
+                queue="customer_success",
+            )
 
     def _saas_do_remind(self, day: date):
         self.ensure_one()

@@ -1,19 +1,15 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 """The way of an onboarding project from its reached milestones to live, and back."""
 
-import logging
 from datetime import date
 from decimal import Decimal
 from statistics import median
 
 from odoo import api, fields, models
-from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 
 from ..exceptions import GoLiveError
 from ..row_lock import lock_rows
 from .project_project import INTERNAL
-
-_logger = logging.getLogger(__name__)
 
 MILESTONE_EVENTS = ("onboarding.milestone_reached", "onboarding.milestone_reopened")
 #: Who may say that a go-live was none.
@@ -140,24 +136,20 @@ class ProjectProject(models.Model):
 
     def _saas_run_milestone_step(self, milestone):
         """Record a reached milestone; a failure never takes the mark back."""
-        self.ensure_one()
-        try:
-            with self.env.cr.savepoint():
-                milestone_key = {"milestone": milestone.id, "name": milestone.name}
-                if not self._saas_has_milestone_event(milestone):
-                    self._saas_emit("onboarding.milestone_reached", milestone_key)
-                self._saas_do_go_live()
-        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
-            raise
-        except Exception as error:  # noqa: BLE001 - becomes an exception record
-            _logger.info("%s: %s", self.name, error, exc_info=True)
-            self._saas_raise(
-                "onboarding.go_live_failed",
-                str(error) or repr(error),
-                queue="customer_success",
-                severity="high",
-                retry_method="saas_retry_go_live",
-            )
+
+        def record(project):
+            milestone_key = {"milestone": milestone.id, "name": milestone.name}
+            if not project._saas_has_milestone_event(milestone):
+                project._saas_emit("onboarding.milestone_reached", milestone_key)
+            project._saas_do_go_live()
+
+        self._saas_attempt(
+            record,
+            "onboarding.go_live_failed",
+            "saas_retry_go_live",
+            queue="customer_success",
+            severity="high",
+        )
 
     def _saas_has_milestone_event(self, milestone) -> bool:
         """Return whether the ledger has the milestone as reached, and not reopened."""

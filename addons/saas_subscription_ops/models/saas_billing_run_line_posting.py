@@ -3,7 +3,6 @@ import logging
 from decimal import Decimal
 
 from odoo import fields, models
-from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 
 from ..exceptions import BillingError, PreviewChangedError
 from .saas_billing_run_line import CODE_CHANGED
@@ -51,14 +50,14 @@ class SaasBillingRunLine(models.Model):
         """
         errors = {}
 
-        def check():
-            for line in self:
+        def check(lines):
+            for line in lines:
                 try:
                     line._get_approved_charges()
                 except BillingError as error:
                     errors[line] = error
 
-        if self._attempt(check):
+        if self._saas_try(check):
             # Anything else is found by halving, in savepoints.
             return self
         for line, error in errors.items():
@@ -69,7 +68,7 @@ class SaasBillingRunLine(models.Model):
         lines = self.browse().concat(*groups)
         if len(groups) < 2:
             lines._post_group()
-        elif lines._attempt(lines._do_post):
+        elif lines._saas_try(lambda them: them._do_post()):
             middle = len(groups) // 2
             self._post_groups(groups[:middle])
             self._post_groups(groups[middle:])
@@ -88,7 +87,7 @@ class SaasBillingRunLine(models.Model):
 
         :return: the error of each line that has to be left out; empty on success
         """
-        error = self._attempt(self._do_post)
+        error = self._saas_try(lambda lines: lines._do_post())
         if not error:
             return {}
         errors = {}
@@ -96,7 +95,7 @@ class SaasBillingRunLine(models.Model):
             errors[self] = error
         else:
             for line in self:
-                line_error = line._attempt(line._probe_post)
+                line_error = line._saas_try(lambda one: one._probe_post())
                 if line_error:
                     errors[line] = line_error
             # Failing together only: nobody can tell which one is to blame.
@@ -105,28 +104,17 @@ class SaasBillingRunLine(models.Model):
             line._set_failed(line_error)
         return errors
 
-    def _attempt(self, method) -> Exception | None:
-        """Run a method in a savepoint and return what went wrong, if anything.
+    def _probe_post(self):
+        """Post the lines and undo it.
 
-        :raise psycopg2.OperationalError: a concurrent transaction; the job repeats
+        :raise Exception: why they can't be posted
         """
         try:
             with self.env.cr.savepoint():
-                method()
-        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
-            raise
+                self._do_post()
+                raise _ProbeDone()
         except _ProbeDone:
-            return None
-        except Exception as error:  # noqa: BLE001 - becomes an exception record
-            # Whatever breaks one customer's invoice (accounts, taxes, locks, other
-            # modules) must not stop the month end of all the others.
-            _logger.info("%s: %s", self.mapped("display_name"), error, exc_info=True)
-            return error
-        return None
-
-    def _probe_post(self):
-        self._do_post()
-        raise _ProbeDone()
+            return
 
     def _set_failed(self, error: Exception):
         """Put a line aside and tell finance."""

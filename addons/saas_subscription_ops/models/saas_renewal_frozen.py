@@ -1,16 +1,12 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 """Forecasts that are kept: when the window opens and month by month."""
 
-import logging
 from datetime import date
 
 from odoo import api, fields, models
-from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 
 from .saas_renewal import DECIDED
-from .saas_renewal_process import attempt_renewal
 
-_logger = logging.getLogger(__name__)
 FORECAST_FAILED = "renewal.forecast_failed"
 
 
@@ -86,19 +82,15 @@ class SaasRenewal(models.Model):
         :param date day: nothing reads the clock below this point
         """
         renewals = self.filtered(lambda renewal: renewal.outcome == "open")
-        try:
-            with self.env.cr.savepoint():
-                renewals._forecast_and_keep(day)
-        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
-            raise
-        except Exception:  # noqa: BLE001 - the failing one becomes an exception record
-            _logger.info("%s renewals: one by one", len(self), exc_info=True)
+        if renewals._saas_try(lambda batch: batch._forecast_and_keep(day)):
             for renewal in renewals:
-                attempt_renewal(
-                    renewal,
+                renewal._saas_attempt(
                     lambda one: one._forecast_and_keep(day),
                     FORECAST_FAILED,
                     "saas_retry_forecast",
+                    resolves=True,
+                    queue="sales_ops",
+                    severity="high",
                 )
         else:
             renewals._saas_resolve(FORECAST_FAILED)

@@ -1,18 +1,15 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 """The daily job: settle, open windows, take steps, watch notices."""
 
-import logging
 from datetime import date
 
 from odoo import api, fields, models
-from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools.misc import format_date
 
 from ..cron_point import CronPoint
 from .saas_renewal import STEP_FAILED, UNDECIDED
 from .saas_subscription import LIVE_STATES
 
-_logger = logging.getLogger(__name__)
 BATCH_SIZE = 200
 
 
@@ -331,35 +328,8 @@ class SaasRenewal(models.Model):
             point.reach(key)
 
     def _attempt_renewal(self, work):
-        attempt_renewal(self, work, STEP_FAILED, "saas_retry_steps")
-
-
-def attempt_renewal(record, work, code: str, retry_method: str) -> bool:
-    """Do something in a savepoint; what fails becomes an exception with a retry.
-
-    :param record: renewal or subscription
-    :param work: callable, gets the record
-    :param str code: of the exception
-    :param str retry_method: that repeats it
-    :return: whether it worked
-    """
-    try:
-        with record.env.cr.savepoint():
-            work(record)
-    except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
-        raise
-    except Exception as error:  # noqa: BLE001 - becomes an exception record
-        # One contract must not stop the day of the others.
-        _logger.info("%s: %s", record.display_name, error, exc_info=True)
-        record._saas_raise(
-            code,
-            str(error) or repr(error),
-            queue="sales_ops",
-            severity="high",
-            retry_method=retry_method,
+        # One contract must not stop the day of the others. Steps say for themselves
+        # when they are taken.
+        self._saas_attempt(
+            work, STEP_FAILED, "saas_retry_steps", queue="sales_ops", severity="high"
         )
-        return False
-    if retry_method != "saas_retry_steps":
-        # Steps say for themselves when they are taken.
-        record._saas_resolve(code)
-    return True

@@ -1,17 +1,13 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 """The steps on the way to the end of a term, each taken once."""
 
-import logging
 from datetime import date, timedelta
 
 from odoo import fields, models
-from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools.misc import format_date
 
 from ..exceptions import RenewalError
 from .saas_renewal import STEP_FAILED
-
-_logger = logging.getLogger(__name__)
 
 
 class SaasRenewal(models.Model):
@@ -87,21 +83,20 @@ class SaasRenewal(models.Model):
 
         :return: why it failed, None when it did not
         """
-        try:
-            with self.env.cr.savepoint():
-                done = getattr(self, f"_do_step_{step.action}")(step, day)
-                if done:
-                    self._log_step(step, day, *done)
-        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
-            raise
-        except Exception as error:  # noqa: BLE001 - becomes an exception record
-            if raise_errors:
-                raise
-            _logger.info("%s: %s", self.display_name, error, exc_info=True)
-            reason = str(error) or repr(error)
-            self._log_step(step, day, "failed", reason)
-            return f"{step.display_name}: {reason}"
-        return None
+
+        def take(renewal):
+            done = getattr(renewal, f"_do_step_{step.action}")(step, day)
+            if done:
+                renewal._log_step(step, day, *done)
+
+        error = self._saas_try(take)
+        if not error:
+            return None
+        if raise_errors:
+            raise error
+        reason = str(error) or repr(error)
+        self._log_step(step, day, "failed", reason)
+        return f"{step.display_name}: {reason}"
 
     def _log_step(self, step, day: date, result: str, note: str, signed=None):
         """Keep what came of a step.

@@ -5,7 +5,6 @@ import logging
 from datetime import date
 
 from odoo import api, fields, models
-from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 
 from ..cron_point import CronPoint
 from ..exceptions import SubscriptionError
@@ -175,24 +174,15 @@ class SaasSubscription(models.Model):
 
     def _advance_to(self, day: date):
         """Run the due life-cycle steps of one subscription; failures are queued."""
-        self.ensure_one()
-        try:
-            with self.env.cr.savepoint():
-                self._do_advance_to(day)
-        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
-            raise
-        except Exception as error:  # noqa: BLE001 - becomes an exception record
-            # Whatever is wrong with one contract must not stop the day of the others.
-            _logger.info("%s: %s", self.name, error, exc_info=True)
-            self._saas_raise(
-                "subscription.lifecycle_failed",
-                str(error) or repr(error),
-                queue="sales_ops",
-                severity="high",
-                retry_method="saas_retry_lifecycle",
-            )
-        else:
-            self._saas_resolve("subscription.lifecycle_failed")
+        # Whatever is wrong with one contract must not stop the day of the others.
+        self._saas_attempt(
+            lambda one: one._do_advance_to(day),
+            "subscription.lifecycle_failed",
+            "saas_retry_lifecycle",
+            resolves=True,
+            queue="sales_ops",
+            severity="high",
+        )
 
     def saas_retry_lifecycle(self):
         """Run the due life-cycle steps again, from the exception queue.

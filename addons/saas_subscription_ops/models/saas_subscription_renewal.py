@@ -1,23 +1,19 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 """Terms that end, and the renewal record each of them has."""
 
-import logging
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
 from odoo import api, fields, models
-from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools import SQL
 
 from ..engine import renewal as engine
 from ..exceptions import SubscriptionError
 from .saas_renewal import STEP_FAILED
-from .saas_renewal_process import attempt_renewal
 from .saas_subscription import LIVE_STATES
 from .saas_subscription_billing import to_decimal
 
-_logger = logging.getLogger(__name__)
 SETTLE_FAILED = "renewal.settle_failed"
 ENDED = ("expired", "cancelled")
 
@@ -75,24 +71,17 @@ class SaasSubscription(models.Model):
 
         :return: whether all were settled
         """
-        is_settled = True
-        for subscription in self:
-            try:
-                with self.env.cr.savepoint():
-                    subscription._sync_renewals()
-            except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
-                raise
-            except Exception as error:  # noqa: BLE001 - becomes an exception record
-                _logger.info("%s: %s", subscription.name, error, exc_info=True)
-                subscription._saas_raise(
-                    SETTLE_FAILED,
-                    str(error) or repr(error),
-                    queue="sales_ops",
-                    severity="high",
-                    retry_method="saas_retry_settle_renewals",
-                )
-                is_settled = False
-        return is_settled
+        settled = [
+            subscription._saas_attempt(
+                lambda one: one._sync_renewals(),
+                SETTLE_FAILED,
+                "saas_retry_settle_renewals",
+                queue="sales_ops",
+                severity="high",
+            )
+            for subscription in self
+        ]
+        return all(settled)
 
     def saas_retry_settle_renewals(self):
         """Bring the renewals in line with the terms again, from the exception queue.
@@ -365,4 +354,11 @@ class SaasSubscription(models.Model):
         return result
 
     def _attempt_renewal(self, work):
-        attempt_renewal(self, work, STEP_FAILED, "saas_retry_settle_renewals")
+        self._saas_attempt(
+            work,
+            STEP_FAILED,
+            "saas_retry_settle_renewals",
+            resolves=True,
+            queue="sales_ops",
+            severity="high",
+        )

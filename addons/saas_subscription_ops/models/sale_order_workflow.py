@@ -1,18 +1,14 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 """The steps the shipped automation rule runs when a quotation is confirmed."""
 
-import logging
 from collections.abc import Callable
 
 from odoo import SUPERUSER_ID, Command, fields, models
-from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools.misc import clean_context
 
 from ..context_marks import PLANNING
 from ..exceptions import DocumentError
 from ..row_lock import lock_rows
-
-_logger = logging.getLogger(__name__)
 
 
 class SaleOrder(models.Model):
@@ -417,40 +413,26 @@ class SaleOrder(models.Model):
         """
         self.check_access("write")
         for order in self._saas_get_workflow_orders():
-            error = order._saas_attempt_step(step)
-            if error:
-                order._saas_raise(
-                    code,
-                    str(error) or repr(error),
-                    queue=queue,
-                    severity="high",
-                    retry_method=retry_method,
-                )
-            else:
-                order._saas_resolve(code)
-        return True
-
-    def _saas_attempt_step(self, step: Callable) -> Exception | None:
-        """Run a step in a savepoint and return what went wrong, if anything."""
-        try:
-            with self.env.cr.savepoint():
-                self._saas_lock()
-                step(self)
-        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
-            # Not a failure: the framework repeats the request on fresh data.
-            raise
-        except Exception as error:  # noqa: BLE001 - becomes an exception record
             # A customer is signing: whatever breaks behind the counter is ours to
             # repair, not theirs to see.
-            _logger.info("%s: %s", self.name, error, exc_info=True)
-            return error
-        return None
+            order._saas_attempt(
+                lambda one: one._saas_do_step(step),
+                code,
+                retry_method,
+                resolves=True,
+                queue=queue,
+                severity="high",
+            )
+        return True
 
     def _saas_repeat_step(self, step: Callable):
         self.check_access("write")
         for order in self._saas_get_workflow_orders():
-            order._saas_lock()
-            step(order)
+            order._saas_do_step(step)
+
+    def _saas_do_step(self, step: Callable):
+        self._saas_lock()
+        step(self)
 
     def _saas_get_workflow_orders(self):
         """Return the confirmed orders, one context of process and company each."""
