@@ -32,6 +32,14 @@ class TestForgedDefaults(SubscriptionCase):
         self.assertEqual(run.state, "draft")
         self.assertFalse(run.approved_by_id)
 
+    def test_stored_defaults_open_no_door_either(self):
+        Default = self.env["ir.default"].with_user(self.operator)
+        Default.set("saas.billing.run", "state", "approved", user_id=True)
+        Default.set("saas.billing.run", "refuse_reason", "None", user_id=True)
+        run = self.create_run(date(2026, 4, 1))
+        self.assertEqual(run.create_uid, self.operator)
+        self.assertEqual((run.state, run.refuse_reason), ("draft", False))
+
     def test_lines_of_a_run_are_not_born_decided(self):
         self.create_subscription()
         run = self.create_run(date(2026, 4, 1)).with_user(self.operator)
