@@ -16,6 +16,7 @@ class CronPoint:
     """
 
     def __init__(self, env, day: date, is_kept: bool):
+        self.is_kept = is_kept
         self._day = str(day)
         self._stage, self._last = 0, None
         # sudo: nobody has rights on the scheduler's progress

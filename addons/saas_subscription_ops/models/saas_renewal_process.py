@@ -44,7 +44,7 @@ class SaasRenewal(models.Model):
         """
         # sudo: the job looks after all contracts, whoever starts it
         point = CronPoint(self.env, day, is_kept=commit)
-        model = self.sudo().with_context(saas_cron_point=point)
+        model = self.sudo()
         stages = (
             model._settle_ended,
             model._open_windows,
@@ -55,7 +55,7 @@ class SaasRenewal(models.Model):
             model._forecast_day,
         )
         for number, stage in enumerate(stages):
-            if point.enter(number) and stage(day, commit) is False:
+            if point.enter(number) and stage(day, point) is False:
                 # Out of time: the scheduler goes on with what is left, at least with
                 # the stages that follow.
                 self.env["ir.cron"]._commit_progress(remaining=1)
@@ -65,7 +65,7 @@ class SaasRenewal(models.Model):
     # ------------------------------------------------------------------
     # Stages
     # ------------------------------------------------------------------
-    def _settle_ended(self, day: date, commit):
+    def _settle_ended(self, day: date, point: CronPoint):
         """Settle what was decided, also by terms that ended while nothing ran."""
         Subscription = self.env["saas.subscription"]
         todo = Subscription._get_terms_ended_without_record()
@@ -90,9 +90,9 @@ class SaasRenewal(models.Model):
                 )
             ).is_final = True
 
-        return self._each(todo, settle, commit)
+        return self._each(todo, settle, point)
 
-    def _open_windows(self, day: date, commit):
+    def _open_windows(self, day: date, point: CronPoint):
         """Make the records of terms whose window opens, and open those there are."""
         until = self.env["saas.subscription"]._get_terms_to_open(day)
         unopened = self.search(
@@ -111,9 +111,9 @@ class SaasRenewal(models.Model):
                 lambda r: r.outcome == "open" and r.date_window <= day
             )._on_opened(day)
 
-        return self._each(todo, open_window, commit)
+        return self._each(todo, open_window, point)
 
-    def _take_due_steps(self, day: date, commit):
+    def _take_due_steps(self, day: date, point: CronPoint):
         """Take the steps that are due; see ``saas_renewal_run_steps.py``."""
         todo = self.search(
             [
@@ -123,9 +123,9 @@ class SaasRenewal(models.Model):
             ],
             order="term_end, id",
         )
-        return self._each(todo, lambda renewal: renewal._run_steps(day), commit)
+        return self._each(todo, lambda renewal: renewal._run_steps(day), point)
 
-    def _watch_notices(self, day: date, commit):
+    def _watch_notices(self, day: date, point: CronPoint):
         """Record that a notice day passed undecided, once."""
         todo = self.search(
             [
@@ -135,9 +135,9 @@ class SaasRenewal(models.Model):
             ],
             order="term_end, id",
         )
-        return self._each(todo, lambda r: r._on_notice_passed(day), commit)
+        return self._each(todo, lambda r: r._on_notice_passed(day), point)
 
-    def _watch_approvals(self, day: date, commit):
+    def _watch_approvals(self, day: date, point: CronPoint):
         """Remind of signed renewals that wait for approval while the term runs out."""
         waiting = self.env["saas.amendment"].search(
             [
@@ -151,10 +151,10 @@ class SaasRenewal(models.Model):
         return self._each(
             late.subscription_id,
             lambda subscription: groups[subscription]._raise_late_approval(),
-            commit,
+            point,
         )
 
-    def _flag_undecided(self, day: date, commit):
+    def _flag_undecided(self, day: date, point: CronPoint):
         """Raise an exception for contracts that run on after their term.
 
         Not on the very day: the life cycle may decide it later than this job runs.
@@ -162,27 +162,27 @@ class SaasRenewal(models.Model):
         todo = self.search(
             [("outcome", "=", "open"), ("term_end", "<", day)], order="term_end, id"
         )
-        return self._each(todo, lambda renewal: renewal._flag(), commit)
+        return self._each(todo, lambda renewal: renewal._flag(), point)
 
-    def _forecast_day(self, day: date, commit):
+    def _forecast_day(self, day: date, point: CronPoint):
         """Forecast what is open, and keep what was forecast."""
         opened = self.search(
             [("outcome", "=", "open"), ("opened_on", "!=", False)],
             order="term_end, id",
         )
-        opened = self._skip_done(opened)
+        opened = self._skip_done(opened, point)
         batches = [
             opened[start : start + BATCH_SIZE]
             for start in range(0, len(opened), BATCH_SIZE)
         ]
         cron = self.env["ir.cron"]
-        if commit:
+        if point.is_kept:
             cron._commit_progress(remaining=len(batches))
         for batch in batches:
             key = self._get_done_key(batch[-1:])
             batch._process_daily(day)
-            self._note_done(key)
-            if commit and not cron._commit_progress(1):
+            point.reach(key)
+            if point.is_kept and not cron._commit_progress(1):
                 return False
         return True
 
@@ -271,17 +271,18 @@ class SaasRenewal(models.Model):
     # Tools
     # ------------------------------------------------------------------
     @api.model
-    def _each(self, records, work, commit) -> bool:
+    def _each(self, records, work, point: CronPoint) -> bool:
         """Do something for every record, each on its own; failures are queued.
 
         :param records: renewals or subscriptions
         :param work: callable, gets one record
-        :param bool commit: report progress to the scheduler and commit per record
+        :param CronPoint point: how far the job got; progress is reported to the
+            scheduler, and committed per record, when it is kept
         :return: False when the scheduler's time is over
         """
         cron = self.env["ir.cron"]
-        records = self._skip_done(records)
-        if commit:
+        records = self._skip_done(records, point)
+        if point.is_kept:
             cron._commit_progress(remaining=len(records))
         for record in records:
             key = self._get_done_key(record)
@@ -291,8 +292,8 @@ class SaasRenewal(models.Model):
             # Whoever changes the contract now has it; tomorrow is another day.
             if subscription.try_lock_for_update():
                 record._attempt_renewal(work)
-            self._note_done(key)
-            if commit and not cron._commit_progress(1):
+            point.reach(key)
+            if point.is_kept and not cron._commit_progress(1):
                 return False
         return True
 
@@ -306,26 +307,14 @@ class SaasRenewal(models.Model):
         return [str(day), record.id]
 
     @api.model
-    def _skip_done(self, records):
+    def _skip_done(self, records, point: CronPoint):
         """Return in order what had no turn yet in an interrupted run of the day.
 
         :param records: renewals or subscriptions
+        :param CronPoint point: how far the job got
         """
         records = records.sorted(self._get_done_key)
-        point = self.env.context.get("saas_cron_point")
-        if not point:
-            return records
         return records.filtered(lambda one: not point.is_done(self._get_done_key(one)))
-
-    @api.model
-    def _note_done(self, key: list):
-        """Keep that a record had its turn, whether it failed or not.
-
-        :param list key: of ``_get_done_key``, before the turn
-        """
-        point = self.env.context.get("saas_cron_point")
-        if point:
-            point.reach(key)
 
     def _attempt_renewal(self, work):
         # One contract must not stop the day of the others. Steps say for themselves

@@ -84,11 +84,11 @@ class TestCronPoint(SubscriptionCase):
         cls, seen = type(Renewal), Counter()
 
         def stage(name):
-            def work(model, day, commit):
+            def work(model, day, point):
                 return model._each(
                     self.contracts.sudo().with_env(model.env),
                     lambda one: seen.update([(name, one.id)]),
-                    commit,
+                    point,
                 )
 
             return work

@@ -5,6 +5,7 @@ from unittest.mock import patch
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 
+from ..cron_point import CronPoint
 from ..exceptions import AmendmentError, QuoteError
 from .common_renewal import RenewalCase
 
@@ -61,7 +62,7 @@ class TestRenewalGoesOn(RenewalCase):
             amendment = subscription.renew()
             self.assertEqual(amendment.state, "scheduled")
             self.assertEqual(renewal.outcome, "open")
-            self.env["saas.renewal"]._settle_ended(END, False)
+            self.env["saas.renewal"]._settle_ended(END, CronPoint(self.env, END, False))
         failed = self.exceptions("renewal.settle_failed")
         self.assertEqual(failed.state, "open")
         self.assertFalse(renewal.is_final)
