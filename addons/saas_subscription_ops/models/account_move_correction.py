@@ -41,8 +41,8 @@ class AccountMove(models.Model):
 
         :return: window action
         """
-        return self._get_saas_moves_action(
-            self.env._("Corrected Invoices"), self.saas_corrected_move_ids
+        return self.saas_corrected_move_ids._get_records_action(
+            name=self.env._("Corrected Invoices"), context={"create": False}
         )
 
     def action_view_saas_correction_moves(self) -> dict:
@@ -50,22 +50,9 @@ class AccountMove(models.Model):
 
         :return: window action
         """
-        return self._get_saas_moves_action(
-            self.env._("Corrections"), self.saas_correction_move_ids
+        return self.saas_correction_move_ids._get_records_action(
+            name=self.env._("Corrections"), context={"create": False}
         )
-
-    def _get_saas_moves_action(self, name: str, moves) -> dict:
-        action = {
-            "type": "ir.actions.act_window",
-            "name": name,
-            "res_model": "account.move",
-            "view_mode": "list,form",
-            "domain": [("id", "in", moves.ids)],
-            "context": {"create": False},
-        }
-        if len(moves) == 1:
-            action.update(view_mode="form", res_id=moves.id)
-        return action
 
     # ------------------------------------------------------------------
     # By a billing run

@@ -121,10 +121,5 @@ class ProjectProject(models.Model):
         :return: window action
         """
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Survey"),
-            "res_model": "saas.onboarding.survey",
-            "res_id": self.saas_survey_ids[:1].id,
-            "view_mode": "form",
-        }
+        survey = self.saas_survey_ids[:1]
+        return survey._get_records_action(name=self.env._("Survey"), context={})

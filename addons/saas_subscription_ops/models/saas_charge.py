@@ -185,9 +185,4 @@ class SaasCharge(models.Model):
         :return: window action
         """
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": "account.move",
-            "res_id": self.move_id.id,
-            "view_mode": "form",
-        }
+        return self.move_id._get_records_action(context={})

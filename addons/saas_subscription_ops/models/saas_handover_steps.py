@@ -228,10 +228,4 @@ class SaasHandover(models.Model):
     def _get_form_action(self) -> dict:
         """Return the window action that opens the handover."""
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Handover"),
-            "res_model": self._name,
-            "res_id": self.id,
-            "view_mode": "form",
-        }
+        return self._get_records_action(name=self.env._("Handover"), context={})

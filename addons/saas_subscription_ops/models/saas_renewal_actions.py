@@ -51,7 +51,7 @@ class SaasRenewal(models.Model):
 
         :return: window action
         """
-        return self._open_form(self.subscription_id)
+        return self.subscription_id._get_records_action(context={})
 
     def action_view_lead(self) -> dict:
         """Open the opportunity.
@@ -67,7 +67,7 @@ class SaasRenewal(models.Model):
                     name=self.display_name,
                 )
             )
-        return self._open_form(self.lead_id)
+        return self.lead_id._get_records_action(context={})
 
     def action_view_order(self) -> dict:
         """Open the renewal quotation.
@@ -83,7 +83,7 @@ class SaasRenewal(models.Model):
                     name=self.display_name,
                 )
             )
-        return self._open_form(self.order_id)
+        return self.order_id._get_records_action(context={})
 
     def action_view_snapshots(self) -> dict:
         """Open the forecasts that were kept.
@@ -137,15 +137,6 @@ class SaasRenewal(models.Model):
                     names=", ".join(decided.mapped("display_name")),
                 )
             )
-
-    @api.model
-    def _open_form(self, record) -> dict:
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": record._name,
-            "res_id": record.id,
-            "view_mode": "form",
-        }
 
     @api.model
     def _get_list_action(self, domain: list) -> dict:

@@ -31,7 +31,7 @@ class SaasRenewal(models.Model):
             renewal.subscription_id._saas_lock()
             renewal._refresh_contract(fields.Date.context_today(self))
             renewal._create_lead()
-        return self._open_form(self.lead_id)
+        return self.lead_id._get_records_action(context={})
 
     def action_make_quote(self) -> dict:
         """Make the renewal quotation, or open the one there is.

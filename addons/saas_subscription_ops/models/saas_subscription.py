@@ -388,12 +388,7 @@ class SaasSubscription(models.Model):
         :return: window action
         """
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": "sale.order",
-            "res_id": self.order_id.id,
-            "view_mode": "form",
-        }
+        return self.order_id._get_records_action(context={})
 
     def action_view_charges(self) -> dict:
         """Open the charge ledger of the subscription.

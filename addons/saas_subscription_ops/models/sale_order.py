@@ -242,18 +242,9 @@ class SaleOrder(models.Model):
         :return: window action
         """
         self.ensure_one()
-        action = {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Subscription"),
-            "res_model": "saas.subscription",
-            "view_mode": "list,form",
-            "domain": [("id", "in", self._saas_get_subscription().ids)],
-            "context": {"create": False},
-        }
-        subscription = self._saas_get_subscription()
-        if len(subscription) == 1:
-            action.update(view_mode="form", res_id=subscription.id)
-        return action
+        return self._saas_get_subscription()._get_records_action(
+            name=self.env._("Subscription"), context={"create": False}
+        )
 
     def action_view_saas_onboarding(self) -> dict:
         """Open the onboarding projects of the order.
@@ -331,12 +322,7 @@ class SaleOrder(models.Model):
     def _saas_get_form_action(self) -> dict:
         """Return the window action that opens the quotation."""
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": "sale.order",
-            "res_id": self.id,
-            "view_mode": "form",
-        }
+        return self._get_records_action(context={})
 
     def _saas_get_default_ramps(self):
         """Return the ramp steps of the quotation template, else of the plan."""
