@@ -2,7 +2,6 @@
 """What is expected of a renewal: likelihood with reasons, category, forecast."""
 
 from datetime import date
-from decimal import Decimal
 
 from markupsafe import Markup
 
@@ -11,6 +10,7 @@ from odoo import api, fields, models
 from ..engine import renewal as engine
 from ..exceptions import RenewalError
 from .saas_renewal import CATEGORIES
+from .saas_subscription_billing import to_decimal
 
 #: What makes no sense any more once it is decided.
 FORECAST_FIELDS = frozenset(
@@ -317,11 +317,11 @@ class SaasRenewal(models.Model):
             if not renewal.is_manual_forecast:
                 vals["amount_forecast"] = float(
                     engine.forecast(
-                        renewal._to_decimal(renewal.amount_available),
+                        to_decimal(renewal.amount_available),
                         chosen,
                         renewal.likelihood,
                         thresholds,
-                        renewal._to_decimal(renewal.currency_id.rounding),
+                        to_decimal(renewal.currency_id.rounding),
                     )
                 )
             renewal._set_changed(vals)
@@ -338,11 +338,6 @@ class SaasRenewal(models.Model):
         if "notice_passed" in codes and "cancelled" not in codes:
             return engine.COMMIT
         return engine.category(self.likelihood, thresholds)
-
-    @api.model
-    def _to_decimal(self, value: float) -> Decimal:
-        """Return the decimal a stored amount stands for."""
-        return Decimal(str(value or 0))
 
     def _set_changed(self, vals: dict):
         """Write what differs, so that a quiet day leaves no trace.

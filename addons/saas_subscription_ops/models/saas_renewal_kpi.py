@@ -9,6 +9,7 @@ from odoo import api, models
 
 from ..engine import renewal as engine
 from .saas_renewal import DECIDED
+from .saas_subscription_billing import to_decimal
 
 CENT = Decimal("0.01")
 HUNDRED = 100
@@ -56,7 +57,7 @@ class SaasRenewal(models.Model):
         :param str name: monetary field
         """
         self.ensure_one()
-        return self._to_decimal(
+        return to_decimal(
             self.currency_id._convert(
                 self[name], company.currency_id, company, self.term_end
             )
