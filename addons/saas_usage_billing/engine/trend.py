@@ -2,7 +2,9 @@
 """Which way the use of a customer goes, over several meters of any unit."""
 
 from collections.abc import Iterable
-from decimal import Context, Decimal
+from decimal import Decimal
+
+from .money import CONTEXT
 
 FALLS = "falls"
 GROWS = "grows"
@@ -12,7 +14,6 @@ STOPPED = "stopped"
 LOW, HIGH = Decimal("0.75"), Decimal("1.25")
 #: One meter that explodes does not hide that the others fade.
 CAP = Decimal(2)
-_CONTEXT = Context(prec=28)
 
 
 def ratio(pairs: Iterable[tuple[Decimal, Decimal]]) -> Decimal | None:
@@ -24,13 +25,13 @@ def ratio(pairs: Iterable[tuple[Decimal, Decimal]]) -> Decimal | None:
         can be compared
     """
     ratios = [
-        min(_CONTEXT.divide(max(recent, Decimal(0)), earlier), CAP)
+        min(CONTEXT.divide(max(recent, Decimal(0)), earlier), CAP)
         for earlier, recent in pairs
         if earlier > 0
     ]
     if not ratios:
         return None
-    return _CONTEXT.divide(sum(ratios, Decimal(0)), Decimal(len(ratios)))
+    return CONTEXT.divide(sum(ratios, Decimal(0)), Decimal(len(ratios)))
 
 
 def trend(pairs: Iterable[tuple[Decimal, Decimal]]) -> tuple[str | None, int]:
