@@ -4,7 +4,6 @@
 from datetime import date
 
 from odoo import fields, models
-from odoo.tools.misc import format_date
 
 from ..engine.terms import Renewal
 from ..exceptions import AmendmentError, TransitionError
@@ -100,32 +99,12 @@ class SaasAmendment(models.Model):
     def _check_renewal(self):
         subscription = self.subscription_id
         self._check_uplift(self.uplift)
-        if not subscription.term_end:
-            raise AmendmentError(
-                self.env._(
-                    "%(subscription)s is open ended: there is no term to renew. Amend "
-                    "its lines instead.",
-                    subscription=subscription.name,
-                )
-            )
-        if self.date_effective > subscription.term_end:
-            raise AmendmentError(
-                self.env._(
-                    "A renewal takes effect at the end of the term, on %(day)s, or "
-                    "before it.",
-                    day=format_date(self.env, subscription.term_end),
-                )
-            )
+        problem = subscription._get_renewable_problem()
+        if problem:
+            raise AmendmentError(problem)
         if not self.term_months and not self.date_term_end:
             raise AmendmentError(
                 self.env._("Set the length of the new term in months, or its end.")
-            )
-        if self.date_term_end and self.date_term_end <= self.date_effective:
-            raise AmendmentError(
-                self.env._(
-                    "The new term begins on %(day)s: it must end on a later day.",
-                    day=format_date(self.env, self.date_effective),
-                )
             )
         if any(
             amendment.kind == "cancel"
@@ -137,7 +116,9 @@ class SaasAmendment(models.Model):
                     subscription=subscription.name,
                 )
             )
-        problem = subscription._get_early_problem(self.date_effective)
+        problem = subscription._get_term_problem(
+            self.date_effective, self.date_term_end
+        )
         if problem:
             raise AmendmentError(problem)
 

@@ -107,14 +107,9 @@ class SaasSubscription(models.Model):
     def _get_requote_problem(self, start, until, uplift: float, pricelist) -> str:
         """Return why the next term can't be quoted like this, or an empty text."""
         self._check_quotable()
-        if not self.term_end:
-            return self.env._(
-                "%(name)s is open ended, there is no term to renew. Quote an "
-                "amendment instead.",
-                name=self.name,
-            )
-        if self.state == "paused":
-            return self._get_paused_refusal()
+        problem = self._get_renewable_problem()
+        if problem:
+            return problem
         if uplift < -100:
             return self.env._("A price can't fall by more than 100 percent.")
         if pricelist and pricelist.currency_id != self.currency_id:
@@ -124,15 +119,7 @@ class SaasSubscription(models.Model):
                 name=self.name,
                 currency=self.currency_id.name,
             )
-        if until and until <= start:
-            return self.env._(
-                "The next term begins on %(start)s: it must end on a later day.",
-                start=format_date(self.env, start),
-            )
-        problem = self._get_early_problem(start)
-        if until and not problem:
-            problem = self._get_whole_period_problem(until)
-        return problem
+        return self._get_quoted_term_problem(start, until)
 
     def _get_whole_period_problem(self, day: date) -> str:
         """Return why a term can't end on a day within a billing period, if so.

@@ -28,6 +28,45 @@ class SaasSubscription(models.Model):
             name=self.name,
         )
 
+    def _get_renewable_problem(self) -> str:
+        """Return why there is no next term to agree on, or an empty text."""
+        self.ensure_one()
+        if not self.term_end:
+            return self.env._(
+                "%(name)s is open ended, there is no term to renew: amend it instead.",
+                name=self.name,
+            )
+        if self.state == "paused":
+            return self._get_paused_refusal()
+        return ""
+
+    def _get_term_problem(self, start: date, until: date | None) -> str:
+        """Return why the next term can't run from a day to a day, or an empty text.
+
+        :param date start: its first day
+        :param date until: first day after it; None: a number of months later
+        """
+        self.ensure_one()
+        if until and until <= start:
+            return self.env._(
+                "The next term of %(name)s begins on %(start)s: it must end on a later "
+                "day.",
+                name=self.name,
+                start=format_date(self.env, start),
+            )
+        return self._get_early_problem(start)
+
+    def _get_quoted_term_problem(self, start: date, until: date | None) -> str:
+        """Return why the next term can't be quoted like this, or an empty text.
+
+        :param date start: its first day
+        :param date until: first day after it; None: a number of months later
+        """
+        problem = self._get_term_problem(start, until)
+        if until and not problem:
+            problem = self._get_whole_period_problem(until)
+        return problem
+
     def _get_early_problem(self, day: date) -> str:
         """Return why the next term can't start on a day, or an empty text.
 
@@ -39,7 +78,8 @@ class SaasSubscription(models.Model):
             return ""
         if day > end:
             return self.env._(
-                "The term of %(name)s ends on %(end)s: the next one can't start later.",
+                "The term of %(name)s ends on %(end)s: the next one starts then or "
+                "before it.",
                 name=self.name,
                 end=format_date(self.env, end),
             )

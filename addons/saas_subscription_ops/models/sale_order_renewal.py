@@ -32,16 +32,9 @@ class SaleOrder(models.Model):
         problems = super()._saas_get_effect_problems(subscription)
         if problems or self.saas_order_kind != "renewal":
             return problems
-        if not subscription.term_end:
-            return [
-                self.env._(
-                    "%(subscription)s is open ended, there is no term to renew: "
-                    "quote an amendment.",
-                    subscription=subscription.name,
-                )
-            ]
-        if subscription.state == "paused":
-            return [subscription._get_paused_refusal()]
+        problem = subscription._get_renewable_problem()
+        if problem:
+            return [problem]
         quoted = self.saas_quoted_term_end
         if quoted and quoted != subscription.term_end:
             return [
@@ -53,24 +46,10 @@ class SaleOrder(models.Model):
                     quoted=format_date(self.env, quoted),
                 )
             ]
-        start = self._saas_get_effective_date()
-        problem = subscription._get_early_problem(start)
-        return [problem] if problem else self._saas_get_until_problems(start)
-
-    def _saas_get_until_problems(self, start) -> list[str]:
-        until = self.saas_date_term_end
-        if until and until <= start:
-            return [
-                self.env._(
-                    "The next term begins on %(start)s: it must end on a later day.",
-                    start=format_date(self.env, start),
-                )
-            ]
-        if until:
-            subscription = self.saas_amended_subscription_id
-            problem = subscription._get_whole_period_problem(until)
-            return [problem] if problem else []
-        return []
+        problem = subscription._get_quoted_term_problem(
+            self._saas_get_effective_date(), self.saas_date_term_end
+        )
+        return [problem] if problem else []
 
     # ------------------------------------------------------------------
     # Value and amendment

@@ -1,6 +1,5 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from odoo import Command, api, fields, models
-from odoo.tools.misc import format_date
 
 from ..exceptions import RenewalError
 from ..models.saas_subscription import LIVE_STATES
@@ -26,7 +25,11 @@ class SaasRenewalCotermWizard(models.TransientModel):
         readonly=False,
         help="First day after the new terms of all of them.",
     )
-    uplift = fields.Float(string="Uplift (%)")
+    uplift = fields.Float(
+        string="Uplift (%)",
+        help="Raises, or with a minus lowers, the price of every recurring line in "
+        "the quotations of all of them. 0: each takes the uplift of its own plan.",
+    )
     line_ids = fields.One2many(
         "saas.renewal.coterm.line",
         "wizard_id",
@@ -140,8 +143,6 @@ class SaasRenewalCotermWizard(models.TransientModel):
 
     def _get_state_problem(self, subscription) -> str:
         name = subscription.name
-        if subscription.state == "paused":
-            return subscription._get_paused_refusal()
         if subscription.state not in LIVE_STATES:
             states = dict(
                 subscription._fields["state"]._description_selection(self.env)
@@ -151,10 +152,9 @@ class SaasRenewalCotermWizard(models.TransientModel):
                 name=name,
                 state=states[subscription.state],
             )
-        if not subscription.term_end:
-            return self.env._(
-                "%(name)s is open ended: it has no term to end.", name=name
-            )
+        problem = subscription._get_renewable_problem()
+        if problem:
+            return problem
         if subscription.has_scheduled_cancel:
             return self.env._(
                 "%(name)s is cancelled: undo the cancellation first.", name=name
@@ -163,16 +163,11 @@ class SaasRenewalCotermWizard(models.TransientModel):
 
     def _get_day_problem(self, subscription) -> str:
         """Return why the common end does not fit the calendar of a subscription."""
-        day, end = self.date_end, subscription.term_end
-        if not day:
+        if not self.date_end:
             return ""
-        if day <= end:
-            return self.env._(
-                "The present term of %(name)s ends on %(end)s: choose a later day.",
-                name=subscription.name,
-                end=format_date(self.env, end),
-            )
-        return subscription._get_whole_period_problem(day)
+        return subscription._get_quoted_term_problem(
+            subscription.term_end, self.date_end
+        )
 
     # ------------------------------------------------------------------
     # Action
