@@ -53,8 +53,6 @@ class ProjectProject(models.Model):
         project = self.action_create_from_template(
             self._prepare_saas_onboarding_vals(order, line), mapping
         )
-        if order.saas_signed_attachment_id:
-            project._saas_attach_once(order.saas_signed_attachment_id)
         tasks = project._saas_get_all_tasks()
         package = project._saas_create_package(order, line, self)
         project._saas_adopt(package, tasks, project.milestone_ids)

@@ -193,8 +193,7 @@ class SaleOrder(models.Model):
         handover = handover or self._saas_create_handover()
         project = self._saas_get_handover_project()
         handover._link(self, project)
-        if project and self.saas_signed_attachment_id:
-            project._saas_attach_once(self.saas_signed_attachment_id)
+        self._saas_share_signed_pdf()
         return handover
 
     def _saas_get_handover_project(self):

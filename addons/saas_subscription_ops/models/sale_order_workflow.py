@@ -145,6 +145,7 @@ class SaleOrder(models.Model):
                 added |= project.saas_package_ids
         if added:
             project._saas_start(self, added, is_new)
+            self._saas_share_signed_pdf()
         return self.saas_onboarding_project_ids
 
     def _saas_get_running_project(self):
@@ -237,9 +238,15 @@ class SaleOrder(models.Model):
                 self._prepare_saas_signed_pdf_vals(self._saas_render_signed_pdf())
             )
             self.saas_signed_attachment_id = attachment
-        for project in self.saas_onboarding_project_ids:
-            project._saas_attach_once(attachment)
+        self._saas_share_signed_pdf()
         return attachment
+
+    def _saas_share_signed_pdf(self):
+        """Copy the signed document, once it is there, to the projects of the order."""
+        self.ensure_one()
+        if self.saas_signed_attachment_id:
+            for project in self.saas_onboarding_project_ids:
+                project._saas_attach_once(self.saas_signed_attachment_id)
 
     def _saas_render_signed_pdf(self) -> bytes:
         """Render the quotation with its signature.
