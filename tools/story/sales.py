@@ -34,8 +34,10 @@ WORKFLOW = (
 
 #: What the workflow writes into the event ledger, once each.
 EVENTS = ("subscription.created", "subscription.activated", "onboarding.started")
-#: Dated tasks and milestones of the templates of onboarding and migration, together.
+#: Dated tasks and milestones of the templates of onboarding and migration, together,
+#: and of the onboarding that was sold before there was a migration.
 TASKS, MILESTONES = 11, 4
+FORMER_TASKS, FORMER_MILESTONES = 7, 2
 #: Calendar days from the start to the go-live that sales promises.
 HANDOVER_DAYS = 45
 
@@ -199,6 +201,16 @@ def read_deal(world: World, order_id: int) -> Deal:
             f"{len(projects)} onboarding projects instead of one each."
         )
     return Deal(order_id, subscriptions[0], projects[0])
+
+
+def is_sold_with_migration(world: World, deal: Deal) -> bool:
+    """Return whether the order has the migration; a demo of an older version has not."""
+    seller = world.as_("sales")
+    lines = [
+        ("order_id", "=", deal.order_id),
+        ("product_id", "=", seller.ref(MIGRATION)),
+    ]
+    return bool(seller.count("sale.order.line", lines))
 
 
 def fingerprint(world: World, deal: Deal) -> dict[str, int]:
