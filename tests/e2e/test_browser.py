@@ -264,6 +264,12 @@ def test_board_of_renewals(window, world, story):
         assert row["partner_id"][1] in board
         assert money(billing.money(row["amount_available"])) in board
     seller.shot("renewal-board")
+    seller.page.locator(".o_searchview_dropdown_toggler").click()
+    menu = seller.page.locator(".o_group_by_menu")
+    menu.get_by_text("Category", exact=True).first.click()
+    seller.page.keyboard.press("Escape")
+    expect(seller.page.locator(".o_kanban_group")).to_have_count(4)
+    seller.shot("renewal-categories")
     contract = renewals.find_contract(world)
     renewal = renewals.find_renewal(world.as_("sales"), contract)
     seller.open(f"/odoo/saas-renewals/{renewal['id']}", ".o_form_view")
