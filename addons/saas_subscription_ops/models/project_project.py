@@ -12,6 +12,8 @@ HEALTHS = [
 ]
 # Portal users read projects shared with them, over RPC too: this is not for them.
 INTERNAL = "base.group_user"
+#: Onboarding projects, as a domain: of an order, and no template.
+ONBOARDING = (("saas_order_id", "!=", False), ("is_template", "=", False))
 #: Who plans and delivers onboardings.
 DELIVERY_GROUPS = (
     "project.group_project_user",

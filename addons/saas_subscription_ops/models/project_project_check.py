@@ -12,6 +12,7 @@ from odoo.tools.misc import format_date
 
 from ..check_facts import FACTS
 from ..engine.onboarding import get_percent
+from .project_project import ONBOARDING
 
 _logger = logging.getLogger(__name__)
 
@@ -118,9 +119,7 @@ class ProjectProject(models.Model):
         :param date day: the day of the check
         :return: running onboardings, and those with open alerts
         """
-        running = Domain("saas_order_id", "!=", False)
-        running &= Domain("is_template", "=", False)
-        running &= Domain("saas_live_on", "=", False)
+        running = Domain([*ONBOARDING, ("saas_live_on", "=", False)])
         # Alerts of what went live in the meantime are over.
         return running | Domain("saas_alert_ids", "any", [("date_closed", "=", False)])
 

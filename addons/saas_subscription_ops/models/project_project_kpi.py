@@ -3,6 +3,8 @@ from decimal import Decimal
 
 from odoo import api, fields, models
 
+from .project_project import ONBOARDING
+
 CENT = Decimal("0.01")
 
 
@@ -42,8 +44,7 @@ class ProjectProject(models.Model):
     def _saas_get_open_domain(self, company, date_end) -> list:
         return [
             ("company_id", "=", company.id),
-            ("saas_order_id", "!=", False),
-            ("is_template", "=", False),
+            *ONBOARDING,
             ("saas_started_on", "<", str(date_end)),
             "|",
             ("saas_live_on", "=", False),
@@ -73,8 +74,7 @@ class ProjectProject(models.Model):
         """
         domain = [
             ("company_id", "=", company.id),
-            ("saas_order_id", "!=", False),
-            ("is_template", "=", False),
+            *ONBOARDING,
             ("saas_live_on", ">=", str(date_start)),
             ("saas_live_on", "<", str(date_end)),
             ("saas_go_live_baseline", "!=", False),
@@ -107,8 +107,7 @@ class ProjectProject(models.Model):
         """
         domain = [
             ("company_id", "=", company.id),
-            ("saas_order_id", "!=", False),
-            ("is_template", "=", False),
+            *ONBOARDING,
             ("saas_started_on", "<", str(date_end)),
             ("saas_hours_budget", ">", 0),
             "|",

@@ -9,7 +9,7 @@ from odoo import api, fields, models
 
 from ..exceptions import GoLiveError
 from ..row_lock import lock_rows
-from .project_project import INTERNAL
+from .project_project import INTERNAL, ONBOARDING
 
 MILESTONE_EVENTS = ("onboarding.milestone_reached", "onboarding.milestone_reopened")
 #: Who may say that a go-live was none.
@@ -210,10 +210,9 @@ class ProjectProject(models.Model):
             self.search_count(
                 [
                     ("partner_id", "child_of", account.id),
-                    ("saas_order_id", "!=", False),
+                    *ONBOARDING,
                     ("saas_live_on", "=", False),
                     ("saas_is_cancelled", "=", False),
-                    ("is_template", "=", False),
                     ("id", "!=", self.id),
                 ],
                 limit=1,
@@ -301,8 +300,7 @@ class ProjectProject(models.Model):
         """
         domain = [
             ("company_id", "=", company.id),
-            ("saas_order_id", "!=", False),
-            ("is_template", "=", False),
+            *ONBOARDING,
             ("saas_live_on", ">=", str(date_start)),
             ("saas_live_on", "<", str(date_end)),
         ]

@@ -8,6 +8,7 @@ internal leaves: no other tasks, hours, prices, health, notes.
 from odoo import api, models
 
 from ..exceptions import OnboardingDocumentError, OnboardingError
+from .project_project import ONBOARDING
 
 STATE_COLORS = {
     "requested": "warning",
@@ -28,8 +29,7 @@ class ProjectProject(models.Model):
         return [
             ("partner_id.commercial_partner_id", "=", user.commercial_partner_id.id),
             ("company_id", "in", user.company_ids.ids),
-            ("saas_order_id", "!=", False),
-            ("is_template", "=", False),
+            *ONBOARDING,
         ]
 
     @api.model

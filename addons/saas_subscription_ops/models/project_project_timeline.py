@@ -7,7 +7,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError
 from odoo.fields import Domain
 
-from .project_project import HEALTHS
+from .project_project import HEALTHS, ONBOARDING
 
 ROW_LIMIT = 500
 #: Days of room left and right of what is shown.
@@ -79,9 +79,7 @@ class ProjectProject(models.Model):
     @api.model
     def _get_saas_timeline_domain(self, filters: dict) -> Domain:
         """Return which projects the filters leave; unknown values are no filter."""
-        domain = Domain("saas_order_id", "!=", False) & Domain(
-            "is_template", "=", False
-        )
+        domain = Domain(list(ONBOARDING))
         if not filters.get("with_live"):
             domain &= Domain("saas_live_on", "=", False)
         if filters.get("mine"):

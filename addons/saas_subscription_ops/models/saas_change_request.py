@@ -2,6 +2,7 @@
 from odoo import SUPERUSER_ID, api, fields, models
 
 from ..exceptions import ChangeRequestError
+from .project_project import ONBOARDING
 
 STATES = [
     ("draft", "Requested"),
@@ -49,7 +50,7 @@ class SaasChangeRequest(models.Model):
         required=True,
         index=True,
         ondelete="restrict",
-        domain=[("saas_order_id", "!=", False), ("is_template", "=", False)],
+        domain=list(ONBOARDING),
     )
     partner_id = fields.Many2one(
         related="project_id.partner_id", string="Customer", store=True, index=True
