@@ -53,7 +53,9 @@ class SaleOrder(models.Model):
         self.ensure_one()
         lines = self._saas_get_subscription_lines()
         if not lines:
-            return self._saas_get_amendment_problems()
+            # Packages may be sold alone, too.
+            problems = self._saas_get_amendment_problems()
+            return problems + self._saas_get_template_problems()
         plans = self._saas_get_sold_plans()
         if not plans:
             return [

@@ -10,6 +10,7 @@ from odoo.tests import Form, freeze_time, tagged
 from odoo.tools import mute_logger
 from odoo.tools.safe_eval import safe_eval
 
+from ..exceptions import OnboardingError
 from .common_onboarding import OnboardingCase
 
 
@@ -163,6 +164,16 @@ class TestOnboardingPackages(OnboardingCase):
         self.assertFalse(order.saas_onboarding_project_ids)
         self.assertIn("neither tasks", self.exceptions("order.onboarding_failed").name)
 
+    def test_package_sold_alone_is_refused_like_others(self):
+        self.training._saas_get_all_tasks().unlink()
+        self.training.milestone_ids.unlink()
+        order = self.create_order([(self.training_product, 1)])
+        for step in ("action_quotation_send", "action_confirm"):
+            with self.assertRaisesRegex(UserError, "neither tasks nor"):
+                getattr(order, step)()
+        self.assertIn("neither tasks nor", order.saas_quote_problem)
+        self.assertEqual(order.state, "draft")
+
     def test_percentages_over_100_are_refused(self):
         with self.assertRaisesRegex(ValidationError, "100"):
             self.migration.milestone_ids[0].saas_billing_percent = 41
@@ -277,6 +288,12 @@ class TestOnboardingPackages(OnboardingCase):
         project.action_saas_reschedule("2026-03-09")
         project.action_saas_reschedule("2026-03-02")
         self.assertEqual(move.date_deadline.date(), date(2026, 3, 16))
+
+    def test_kickoff_in_another_age_is_refused(self):
+        with self.assertRaisesRegex(OnboardingError, "Check the year"):
+            self.project.action_saas_reschedule("2027-03-02")
+        with self.assertRaisesRegex(OnboardingError, "Enter the new kick-off"):
+            self.project.action_saas_reschedule(False)
 
     def test_moving_the_kickoff_skips_holidays(self):
         leave = self.env["resource.calendar.leaves"].create(
