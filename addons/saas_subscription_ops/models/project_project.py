@@ -362,18 +362,23 @@ class ProjectProject(models.Model):
     # Tools
     # ------------------------------------------------------------------
     def _saas_attach_once(self, attachment):
-        """Copy a document to the project unless it is there.
+        """Copy a signed order to the project unless it is there.
+
+        It tells the prices, so it is no file of the chatter: who may read the field
+        it belongs to may read it.
 
         :param attachment: ``ir.attachment``
         """
         self.ensure_one()
-        present = self.env["ir.attachment"].search_count(
-            [
-                ("res_model", "=", self._name),
-                ("res_id", "=", self.id),
-                ("checksum", "=", attachment.checksum),
-            ],
-            limit=1,
-        )
-        if not present:
-            attachment.copy({"res_model": self._name, "res_id": self.id})
+        place = {
+            "res_model": self._name,
+            "res_id": self.id,
+            "res_field": "saas_signed_attachment_ids",
+        }
+        # sudo: who confirms the order need not see what delivery has
+        signed = attachment.sudo()
+        domain = [(name, "=", value) for name, value in place.items()]
+        domain += [("checksum", "=", signed.checksum)]
+        if not signed.search_count(domain, limit=1):
+            signed.copy(place)
+            self.invalidate_recordset([place["res_field"]])

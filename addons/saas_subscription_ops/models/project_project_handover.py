@@ -1,6 +1,7 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from odoo import api, fields, models
 
+from .saas_change_request import PRICE_GROUPS
 from .saas_handover import STATES
 
 
@@ -24,6 +25,29 @@ class ProjectProject(models.Model):
         help="The go-live sales told the customer, from the handover.",
         groups="base.group_user",
     )
+
+    saas_signed_attachment_ids = fields.Many2many(
+        "ir.attachment",
+        string="Signed Orders",
+        compute="_compute_saas_signed_attachment_ids",
+        help="What the customer signed, with its prices: for sales, finance and "
+        "Customer Success.",
+        groups=PRICE_GROUPS,
+    )
+
+    def _compute_saas_signed_attachment_ids(self):
+        attachments = self.env["ir.attachment"].search(
+            [
+                ("res_model", "=", self._name),
+                ("res_id", "in", self.ids),
+                ("res_field", "=", "saas_signed_attachment_ids"),
+            ],
+            order="id",
+        )
+        for project in self:
+            project.saas_signed_attachment_ids = attachments.filtered(
+                lambda one, own=project: one.res_id == own.id
+            )
 
     @api.depends("saas_handover_ids.state", "saas_handover_ids.date_go_live")
     def _compute_saas_handover(self):

@@ -2,6 +2,14 @@
 from odoo import Command, api, fields, models
 from odoo.exceptions import ValidationError
 
+#: Delivery reads orders, by Odoo's own rights; what they are worth is not added to it.
+VALUE_GROUPS = (
+    "sales_team.group_sale_salesman,"
+    "account.group_account_readonly,"
+    "account.group_account_invoice,"
+    "saas_core.group_saas_core_user"
+)
+
 
 class SaleOrder(models.Model):
     """What a quotation says about the subscription it sells."""
@@ -62,11 +70,17 @@ class SaleOrder(models.Model):
         copy=False,
     )
     saas_ramp_ids = fields.One2many(
-        "saas.order.ramp", "order_id", string="Ramp Prices", copy=False
+        "saas.order.ramp",
+        "order_id",
+        string="Ramp Prices",
+        copy=False,
+        groups=VALUE_GROUPS,
     )
     saas_quote_problem = fields.Text(
         string="Why it can't become a subscription",
         compute="_compute_saas_quote_problem",
+        # Who sees the order may know; what it is compared with is not shown.
+        compute_sudo=True,
     )
     saas_has_line_problem = fields.Boolean(compute="_compute_saas_has_line_problem")
     saas_subscription_ids = fields.One2many("saas.subscription", "order_id")

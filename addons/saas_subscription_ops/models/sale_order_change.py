@@ -2,6 +2,7 @@
 from odoo import fields, models
 
 from ..exceptions import QuoteError
+from .saas_change_request import PRICE_GROUPS
 
 
 class SaleOrder(models.Model):
@@ -22,7 +23,10 @@ class SaleOrder(models.Model):
         "can be confirmed.",
     )
     saas_change_request_ids = fields.One2many(
-        "saas.change.request", "order_id", string="Change Requests"
+        "saas.change.request",
+        "order_id",
+        string="Change Requests",
+        groups=PRICE_GROUPS,
     )
 
     def saas_accept_change_requests(self) -> bool:

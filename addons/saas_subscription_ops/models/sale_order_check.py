@@ -423,7 +423,9 @@ class SaleOrder(models.Model):
         """Return why a line can't continue the subscription line it is about."""
         continued = line.saas_continued_line_id
         subscription = self.saas_amended_subscription_id
-        if not (continued or line.saas_quoted_terms) or self._saas_is_amended():
+        # sudo: whether the terms are still those, no more
+        quoted = line.sudo().saas_quoted_terms
+        if not (continued or quoted) or self._saas_is_amended():
             return []
         name = line.product_id.display_name
         if not continued:
@@ -449,7 +451,6 @@ class SaleOrder(models.Model):
                 )
             ]
         running = self._saas_get_continuable_lines()
-        quoted = line.saas_quoted_terms
         if continued in running:
             day = self._saas_get_effective_date()
             changed = quoted and quoted != continued._get_quotable_terms(day)

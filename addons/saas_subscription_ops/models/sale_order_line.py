@@ -7,6 +7,7 @@ from odoo import api, fields, models
 from ..engine.money import CONTEXT, discounted
 from .saas_plan import MONTHS_PER_UNIT, describe_recurrence
 from .saas_subscription_billing import to_decimal
+from .sale_order import VALUE_GROUPS
 
 
 class SaleOrderLine(models.Model):
@@ -30,6 +31,7 @@ class SaleOrderLine(models.Model):
     )
     saas_quoted_terms = fields.Json(
         readonly=True,
+        groups=VALUE_GROUPS,
         help="Terms of the continued line when it was quoted. When they are others at "
         "the signature, the customer has signed something else than they see.",
     )
@@ -39,6 +41,8 @@ class SaleOrderLine(models.Model):
     saas_problem = fields.Text(
         string="Problem",
         compute="_compute_saas_problem",
+        # Who sees the line may know; what it is compared with is not shown.
+        compute_sudo=True,
         help="Why the quotation can't become a subscription with this line.",
     )
 

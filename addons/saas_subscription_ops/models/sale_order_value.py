@@ -22,6 +22,7 @@ from ..engine.coupon import CouponTerms
 from ..engine.money import total
 from .saas_plan import MONTHS_PER_UNIT, describe_recurrence
 from .saas_subscription_billing import to_decimal
+from .sale_order import VALUE_GROUPS
 from .sale_order_steps import (
     DAYS_PER_MONTH,
     add_months,
@@ -34,15 +35,21 @@ class SaleOrder(models.Model):
     _inherit = "sale.order"
 
     saas_recurring_total = fields.Char(
-        string="Recurring Total", compute="_compute_saas_recurring_total"
+        string="Recurring Total",
+        compute="_compute_saas_recurring_total",
+        groups=VALUE_GROUPS,
     )
     saas_one_time_total = fields.Monetary(
-        string="One-time Fees", compute="_compute_saas_value", store=True
+        string="One-time Fees",
+        compute="_compute_saas_value",
+        store=True,
+        groups=VALUE_GROUPS,
     )
     saas_mrr = fields.Monetary(
         string="MRR",
         compute="_compute_saas_value",
         store=True,
+        groups=VALUE_GROUPS,
         help="Monthly recurring revenue at the start: untaxed recurring lines, every "
         "recurrence converted to months, less coupons that last longer than one "
         "period. On an amendment or renewal: of the whole subscription afterwards.",
@@ -51,12 +58,14 @@ class SaleOrder(models.Model):
         string="ARR",
         compute="_compute_saas_value",
         store=True,
+        groups=VALUE_GROUPS,
         help="Annual recurring revenue: twelve times the MRR.",
     )
     saas_tcv = fields.Monetary(
         string="TCV",
         compute="_compute_saas_value",
         store=True,
+        groups=VALUE_GROUPS,
         help="Total contract value: recurring charges over the term with their price "
         "steps, less all coupons, plus one-time fees. Usage is not part of it.",
     )
@@ -64,20 +73,25 @@ class SaleOrder(models.Model):
         string="MRR Change",
         compute="_compute_saas_value",
         store=True,
+        groups=VALUE_GROUPS,
         help="What the quotation adds to the MRR; negative for a reduction.",
     )
     saas_tcv_delta = fields.Monetary(
         string="TCV Change",
         compute="_compute_saas_value",
         store=True,
+        groups=VALUE_GROUPS,
         help="What the quotation adds to the contract value, against the present "
         "terms over the same time.",
     )
     saas_value_note = fields.Char(
-        string="Valued Over", compute="_compute_saas_value_note"
+        string="Valued Over", compute="_compute_saas_value_note", groups=VALUE_GROUPS
     )
     saas_value_table = fields.Html(
-        string="Year by Year", compute="_compute_saas_value_table", sanitize=False
+        string="Year by Year",
+        compute="_compute_saas_value_table",
+        sanitize=False,
+        groups=VALUE_GROUPS,
     )
 
     # ------------------------------------------------------------------

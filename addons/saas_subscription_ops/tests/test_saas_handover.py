@@ -182,10 +182,11 @@ class TestSaasHandover(HandoverMixin, SubscriptionCase):
         )
         order.saas_link_handover()
         order.saas_link_handover()
-        papers = self.env["ir.attachment"].search_count(
+        self.assertEqual(len(project.saas_signed_attachment_ids), 1)
+        in_chatter = self.env["ir.attachment"].search_count(
             [("res_model", "=", "project.project"), ("res_id", "=", project.id)]
         )
-        self.assertEqual(papers, 1)
+        self.assertFalse(in_chatter)
         self.assertEqual(len(self.events(handover, "handover.ready")), 1)
         self.assertFalse(self.exceptions(INCOMPLETE))
 

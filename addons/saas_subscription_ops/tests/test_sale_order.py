@@ -219,16 +219,8 @@ class TestSaleOrder(SubscriptionCase):
         self.assertEqual(attachment.raw, b"%PDF-1.4 test")
         order._saas_job_store_signed_pdf()
         self.assertEqual(order.saas_signed_attachment_id, attachment)
-        self.assertEqual(
-            self.env["ir.attachment"].search_count(
-                [
-                    ("res_model", "=", "project.project"),
-                    ("res_id", "=", order.saas_onboarding_project_ids.id),
-                    ("name", "=", attachment.name),
-                ]
-            ),
-            1,
-        )
+        copies = order.saas_onboarding_project_ids.saas_signed_attachment_ids
+        self.assertEqual(copies.mapped("name"), [attachment.name])
 
     def test_missing_pdf_engine_is_an_exception_with_a_working_retry(self):
         order = self.create_order()
