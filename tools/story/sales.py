@@ -204,7 +204,7 @@ def read_deal(world: World, order_id: int) -> Deal:
 
 
 def is_sold_with_migration(world: World, deal: Deal) -> bool:
-    """Return whether the order has the migration; a demo of an older version has not."""
+    """Return whether the migration was sold, as demos of an older version have not."""
     seller = world.as_("sales")
     lines = [
         ("order_id", "=", deal.order_id),
