@@ -69,7 +69,7 @@ class OnboardingPortal(CustomerPortal):
             error = request.env._("Choose a file first.")
             return self._render_onboarding(project, error=error, at=document_id)
         # One byte more than possible says enough about a file that is too large.
-        content = file.read(project.saas_document_ids._get_max_bytes() + 1)
+        content = file.read(project._saas_portal_get_max_bytes() + 1)
         return self._do(
             project,
             lambda: project._saas_portal_upload(document_id, file.filename, content),

@@ -53,7 +53,7 @@ class ProjectProject(models.Model):
         tasks = self._saas_portal_get_tasks().filtered(
             lambda one: one.state != "1_canceled"
         )
-        milestones = self.milestone_ids.sorted(lambda m: (m.sequence, m.id))
+        milestones = self._saas_get_milestones()
         rows = [self._saas_portal_prepare_task(task) for task in tasks]
         rows.sort(key=lambda row: (row["is_done"], row["is_later"]))
         return {
@@ -65,9 +65,13 @@ class ProjectProject(models.Model):
             "document_colors": STATE_COLORS,
             "todo_count": self._saas_portal_count_todo(),
             "contacts": self._saas_portal_get_contacts(),
-            "max_megabytes": documents._get_max_bytes() // (1024 * 1024),
+            "max_megabytes": self._saas_portal_get_max_bytes() // (1024 * 1024),
             "accept": ",".join(f".{one}" for one in documents._get_extensions()),
         }
+
+    def _saas_portal_get_max_bytes(self) -> int:
+        """Return how large a file may be that the customer hands in."""
+        return self.saas_document_ids._get_max_bytes()
 
     def _saas_portal_prepare_task(self, task) -> dict:
         return {

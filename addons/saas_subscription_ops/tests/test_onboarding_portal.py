@@ -62,6 +62,14 @@ class TestOnboardingPortal(DocumentCase, HttpCase):
         ):
             self.assertIn(shown, page)
 
+    def test_milestones_follow_each_other_as_in_the_plan(self):
+        first, last = self.project._saas_get_milestones()[:2]
+        last.sequence = first.sequence
+        last.deadline = "2026-03-01"
+        self.assertEqual(self.project._saas_get_milestones()[:2], last + first)
+        shown = self.project._saas_portal_get_values()["milestones"]
+        self.assertEqual(shown, self.project._saas_get_milestones())
+
     def test_nothing_internal_is_shown(self):
         self.project.message_post(body="They are difficult")
         self.project.write(
