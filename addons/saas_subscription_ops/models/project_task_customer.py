@@ -43,10 +43,10 @@ class ProjectTask(models.Model):
     def _unlink_saas_end_wait(self):
         at = fields.Datetime.now()
         # sudo: see _saas_sync_wait
-        for task in self.sudo().filtered("saas_is_customer_task"):
-            Wait = task.env["saas.onboarding.wait"]
-            if Wait._set_waiting(task.project_id, None, at, task=task):
-                task.project_id._saas_refresh_waiting(at)
+        waits = self.env["saas.onboarding.wait"].sudo()._get_open("task_id", self)
+        projects = waits.project_id
+        waits._close(at)
+        projects._saas_refresh_waiting(at)
 
     def _saas_sync_wait(self, at: datetime):
         """Let the customer be waited for by the tasks that can be done, not by others.
@@ -56,13 +56,18 @@ class ProjectTask(models.Model):
         # sudo: who may write one task need not read those that follow it
         tasks = self.sudo()
         Wait = tasks.env["saas.onboarding.wait"]
+        tasks |= tasks.dependent_ids
         open_waits = Wait._get_open("task_id", tasks)
-        tasks = (tasks | tasks.dependent_ids).filtered("saas_is_customer_task")
+        waits = open_waits.grouped("task_id")
+        tasks = tasks.filtered("saas_is_customer_task")
         changed = tasks.env["project.project"]
         for task in tasks | open_waits.task_id:
+            current = waits.get(task, Wait)
+            # A task may have been moved: the project that waited for it changes too.
+            projects = task.project_id | current.project_id
             side = "customer" if task._saas_is_waited_for() else None
-            if Wait._set_waiting(task.project_id, side, at, task=task):
-                changed |= task.project_id | open_waits.exists().project_id
+            if Wait._set_waiting(task.project_id, side, at, current, task=task):
+                changed |= projects
         changed._saas_refresh_waiting(at)
 
     def _saas_is_waited_for(self) -> bool:

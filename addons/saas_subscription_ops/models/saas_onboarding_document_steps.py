@@ -202,13 +202,16 @@ class SaasOnboardingDocument(models.Model):
 
         :param datetime at: naive UTC moment
         """
-        Wait = self.env["saas.onboarding.wait"]
+        # sudo: waits are facts, whoever takes a step need not read them
+        Wait = self.env["saas.onboarding.wait"].sudo()
+        waits = Wait._get_open("document_id", self).grouped("document_id")
         changed = self.env["project.project"]
         for document in self:
             project = document.project_id
             runs = project._saas_is_running_onboarding()
             side = WAITING_SIDES.get(document.state) if runs else None
-            if Wait._set_waiting(project, side, at, document=document):
+            current = waits.get(document, Wait)
+            if Wait._set_waiting(project, side, at, current, document=document):
                 changed |= project
         changed._saas_refresh_waiting(at)
 

@@ -93,7 +93,7 @@ class SaasOnboardingWait(models.Model):
     # ------------------------------------------------------------------
     @api.model
     def _set_waiting(
-        self, project, side: str | None, at: datetime, document=None, task=None
+        self, project, side: str | None, at: datetime, current, document=None, task=None
     ) -> bool:
         """Let a side wait for a document or task from a moment on, or nobody.
 
@@ -102,6 +102,7 @@ class SaasOnboardingWait(models.Model):
         :param project: ``project.project``
         :param str side: ``customer``, ``us`` or None for nobody
         :param datetime at: naive UTC moment
+        :param current: the open wait for it, see ``_get_open``; may be empty
         :param document: ``saas.onboarding.document`` that is waited for
         :param task: ``project.task`` that is waited for, instead of a document
         :return: whether anything changed
@@ -109,8 +110,7 @@ class SaasOnboardingWait(models.Model):
         field = "document_id" if document else "task_id"
         record = document or task
         # sudo: waits are facts written by the code, nobody has the right to
-        waits = self.sudo()
-        current = waits._get_open(field, record)
+        waits, current = self.sudo(), current.sudo()
         wanted = bool(side)
         if bool(current) == wanted and (
             not wanted or (current.side, current.project_id) == (side, project.sudo())

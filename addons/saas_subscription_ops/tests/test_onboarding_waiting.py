@@ -1,5 +1,6 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from datetime import date, datetime
+from unittest.mock import patch
 
 from psycopg2.errors import UniqueViolation
 
@@ -168,6 +169,16 @@ class TestOnboardingWaiting(DocumentCase):
         with freeze_time("2026-03-02 11:00:00"):
             self.invite.unlink()
         self.assertEqual(moved.date_end, datetime(2026, 3, 2, 11))
+
+    def test_open_waits_are_looked_up_once_for_all_tasks(self):
+        Wait = type(self.env["saas.onboarding.wait"])
+        look = patch.object(
+            Wait, "_get_open", autospec=True, side_effect=Wait._get_open
+        )
+        with freeze_time(MONDAY), look as looked:
+            (self.invite | self.train).saas_is_customer_task = True
+        self.assertEqual(looked.call_count, 1)
+        self.assertEqual(self._open().task_id, self.invite)
 
     def test_template_tasks_wait_for_nobody(self):
         self.assertFalse(self.template.saas_wait_ids)
