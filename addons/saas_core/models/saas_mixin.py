@@ -258,6 +258,23 @@ class SaasMixin(models.AbstractModel):
         """
         return self.with_context(saas_correlation_id=self._saas_correlation())
 
+    @api.model
+    def _saas_draw_number(self, vals: dict):
+        """Give a new document the next number of its company, unless it has a name.
+
+        The code of the sequence is the name of the model.
+
+        :param dict vals: values of ``create``, changed in place
+        """
+        if vals.get("name", "/") != "/":
+            return
+        company = self.env["res.company"].browse(
+            vals.get("company_id") or self.env.company.id
+        )
+        # sudo: salespeople, and portal users who sign, have no right on sequences
+        sequences = self.env["ir.sequence"].sudo().with_company(company)
+        vals["name"] = sequences.next_by_code(self._name)
+
     # ------------------------------------------------------------------
     # Hooks
     # ------------------------------------------------------------------

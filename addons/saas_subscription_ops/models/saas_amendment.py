@@ -286,11 +286,7 @@ class SaasAmendment(models.Model):
     def create(self, vals_list):
         for vals in vals_list:
             self._check_uplift(vals.get("uplift"))
-            if vals.get("name", "/") == "/":
-                # sudo: drawing a number needs no right on sequences
-                vals["name"] = (
-                    self.env["ir.sequence"].sudo().next_by_code("saas.amendment")
-                )
+            self._saas_draw_number(vals)
         return super().create(vals_list)
 
     def write(self, vals):

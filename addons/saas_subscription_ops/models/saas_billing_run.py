@@ -310,17 +310,7 @@ class SaasBillingRun(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         for vals in vals_list:
-            if vals.get("name", "/") == "/":
-                company = self.env["res.company"].browse(
-                    vals.get("company_id") or self.env.company.id
-                )
-                # sudo: drawing a number needs no right on sequences
-                vals["name"] = (
-                    self.env["ir.sequence"]
-                    .sudo()
-                    .with_company(company)
-                    .next_by_code("saas.billing.run")
-                )
+            self._saas_draw_number(vals)
         runs = super().create(vals_list)
         runs._add_preparer()
         for run in runs:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from odoo import api, fields, models
 from odoo.tools.misc import format_date
 
+from .saas_charge import KINDS
 from .saas_subscription_billing import to_decimal, to_stored
 
 
@@ -46,13 +47,7 @@ class SaasBillingRunCharge(models.Model):
         "product.product", readonly=True, index="btree_not_null", ondelete="restrict"
     )
     kind = fields.Selection(
-        [
-            ("recurring", "Recurring"),
-            ("one_time", "One-time"),
-            ("usage", "Usage"),
-            ("adjustment", "Adjustment"),
-            ("credit", "Credit"),
-        ],
+        KINDS,
         required=True,
         readonly=True,
     )

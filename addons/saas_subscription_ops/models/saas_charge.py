@@ -4,6 +4,13 @@ from odoo.tools import SQL
 
 from ..exceptions import LedgerError
 
+KINDS = [
+    ("recurring", "Recurring"),
+    ("one_time", "One-time"),
+    ("usage", "Usage"),
+    ("adjustment", "Adjustment"),
+    ("credit", "Credit"),
+]
 TRIGGER_NAME = "saas_charge_append_only"
 
 
@@ -56,13 +63,7 @@ class SaasCharge(models.Model):
         "res.currency", required=True, readonly=True, ondelete="restrict"
     )
     kind = fields.Selection(
-        [
-            ("recurring", "Recurring"),
-            ("one_time", "One-time"),
-            ("usage", "Usage"),
-            ("adjustment", "Adjustment"),
-            ("credit", "Credit"),
-        ],
+        KINDS,
         required=True,
         readonly=True,
         index=True,

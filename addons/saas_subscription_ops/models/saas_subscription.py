@@ -317,17 +317,7 @@ class SaasSubscription(models.Model):
                         "state, then activate it."
                     )
                 )
-            if vals.get("name", "/") == "/":
-                company = self.env["res.company"].browse(
-                    vals.get("company_id") or self.env.company.id
-                )
-                # Salespeople and portal users signing a quote draw a number too.
-                vals["name"] = (
-                    self.env["ir.sequence"]
-                    .sudo()
-                    .with_company(company)
-                    .next_by_code("saas.subscription")
-                )
+            self._saas_draw_number(vals)
         subscriptions = super().create(vals_list)
         for subscription in subscriptions:
             subscription._saas_emit(
