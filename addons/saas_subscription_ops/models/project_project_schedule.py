@@ -7,6 +7,7 @@ import pytz
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError
+from odoo.tools import format_date
 
 from ..context_marks import PLANNING
 from ..engine.onboarding import WorkCalendar
@@ -17,6 +18,8 @@ from .project_project import DELIVERY_GROUPS
 SEARCH_DAYS_PER_WORKING_DAY = 3
 SEARCH_DAYS_MARGIN = 60
 END_WITHOUT_CALENDAR = time(17)
+# A kick-off a year away from the present one is a slip of the year, not a plan.
+SLIP_OF_THE_YEAR = timedelta(days=365)
 
 
 class ProjectProject(models.Model):
@@ -136,10 +139,34 @@ class ProjectProject(models.Model):
         before = self.saas_kickoff_on
         if kickoff == before:
             return
+        self._saas_check_move(before, kickoff)
         self.with_context(saas_planning=PLANNING).saas_kickoff_on = kickoff
         if before:
             self._saas_move_plan(before, kickoff)
         self._saas_assess(fields.Date.context_today(self))
+
+    def _saas_check_move(self, before: date, kickoff: date):
+        """Refuse a kick-off nobody can mean.
+
+        :param before: the present kick-off, or False
+        :raise OnboardingError: no day, or a year or more from the present one
+        """
+        if not kickoff:
+            raise OnboardingError(
+                self.env._("Enter the new kick-off of %(project)s.", project=self.name)
+            )
+        before = before or fields.Date.context_today(self)
+        if abs(kickoff - before) >= SLIP_OF_THE_YEAR:
+            raise OnboardingError(
+                self.env._(
+                    "The kick-off of %(project)s would move from %(before)s to "
+                    "%(after)s, a year or more. Check the year; a plan that really "
+                    "moves that far is moved in two steps.",
+                    project=self.name,
+                    before=format_date(self.env, before),
+                    after=format_date(self.env, kickoff),
+                )
+            )
 
     def _saas_move_plan(self, before: date, kickoff: date):
         """Move what is open by as many working days as the kick-off moved."""

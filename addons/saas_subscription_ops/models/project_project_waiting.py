@@ -28,6 +28,16 @@ class ProjectProject(models.Model):
         copy=False,
         groups="base.group_user",
     )
+    saas_has_manual_wait = fields.Boolean(
+        string="Waiting Set by Hand",
+        compute="_compute_saas_has_manual_wait",
+        groups="base.group_user",
+    )
+    saas_has_draft_document = fields.Boolean(
+        string="Has Documents to Request",
+        compute="_compute_saas_has_draft_document",
+        groups="base.group_user",
+    )
     saas_wait_customer_hours = fields.Float(
         string="Waited for the Customer (Hours)",
         readonly=True,
@@ -56,6 +66,39 @@ class ProjectProject(models.Model):
         if RUN_FIELDS & vals.keys():
             self._saas_sync_waiting(fields.Datetime.now())
         return result
+
+    # ------------------------------------------------------------------
+    # What the buttons of the form can do
+    # ------------------------------------------------------------------
+    @api.depends("saas_wait_ids.date_end", "saas_wait_ids.cause")
+    def _compute_saas_has_manual_wait(self):
+        manual = [("cause", "=", "manual"), ("date_end", "=", False)]
+        found = self._saas_filter_having("saas.onboarding.wait", manual)
+        for project in self:
+            project.saas_has_manual_wait = project._origin.id in found
+
+    @api.depends("saas_document_ids.state")
+    def _compute_saas_has_draft_document(self):
+        draft = [("state", "=", "draft")]
+        found = self._saas_filter_having("saas.onboarding.document", draft)
+        for project in self:
+            project.saas_has_draft_document = project._origin.id in found
+
+    def _saas_filter_having(self, model: str, domain: list) -> set:
+        """Return the ids of the projects that have such records.
+
+        :param str model: a model with ``project_id``
+        :param list domain: which of its records
+        """
+        # sudo: whether there is anything to do, not what
+        rows = (
+            self.env[model]
+            .sudo()
+            ._read_group(
+                [("project_id", "in", self._origin.ids), *domain], ["project_id"]
+            )
+        )
+        return {project.id for [project] in rows}
 
     # ------------------------------------------------------------------
     # State

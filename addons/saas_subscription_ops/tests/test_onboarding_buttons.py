@@ -1,0 +1,26 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from datetime import datetime
+
+from odoo.tests import freeze_time, tagged
+
+from .common_onboarding_documents import DocumentCase
+
+
+@tagged("post_install", "-at_install")
+class TestOnboardingButtons(DocumentCase):
+    """A button of the project is shown when it can succeed."""
+
+    def test_buttons_are_shown_when_there_is_something_to_do(self):
+        project = self.as_delivery(self.project)
+        self.assertTrue(project.saas_has_draft_document)
+        self.assertFalse(project.saas_has_manual_wait)
+        with freeze_time("2026-03-02 09:00:00"):
+            project.action_saas_request_documents()
+            self.assertEqual(project.saas_waiting_on, "customer")
+            self.assertFalse(project.saas_has_manual_wait, "documents are waited for")
+            project._saas_set_manual_wait("us", "Rooms", datetime(2026, 3, 2, 9))
+        self.assertFalse(project.saas_has_draft_document)
+        self.assertTrue(project.saas_has_manual_wait)
+        with freeze_time("2026-03-02 11:00:00"):
+            project.action_saas_end_waiting()
+        self.assertFalse(project.saas_has_manual_wait)
