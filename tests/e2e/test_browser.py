@@ -247,7 +247,6 @@ def test_documents_to_review(window, world, story):
     person.open("/odoo/saas-onboarding-documents", ".o_view_controller")
     shown = person.text(".o_view_controller")
     assert documents.RECEIVED in shown
-    person.shot("onboarding-documents")
 
 
 def test_board_of_renewals(window, world, story):

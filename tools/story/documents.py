@@ -26,8 +26,7 @@ def play(world: World, deals: dict[int, Deal]) -> None:
     """Ask for the documents, have them uploaded and reviewed, reach the milestone."""
     report, csm = world.report, world.as_("csm")
     project = deals[0].project_id
-    if csm.count(DOCUMENT, [("project_id", "=", project), ("state", "=", "draft")]):
-        csm.call("project.project", "action_saas_request_documents", [project])
+    request(csm, project)
     asked = documents(csm, project)
     report.fact(f"{len(asked)} documents asked for with one mail")
     look_around(world, project, other=deals[1].project_id)
@@ -47,6 +46,12 @@ def play(world: World, deals: dict[int, Deal]) -> None:
     bill_milestone(world, project)
     report.link("Onboarding of the customer", page_address(world, project))
     report.link("Documents", csm.link("saas-onboarding-documents"))
+
+
+def request(csm: Odoo, project: int) -> None:
+    """Ask the customer for what was not asked for yet, with one mail."""
+    if csm.count(DOCUMENT, [("project_id", "=", project), ("state", "=", "draft")]):
+        csm.call("project.project", "action_saas_request_documents", [project])
 
 
 def documents(csm: Odoo, project: int) -> dict[str, dict]:

@@ -19,6 +19,8 @@ STARTED_TASKS = 3
 def work(world: World, deals: dict[int, Deal]) -> int:
     """Close tasks and reach milestones; return how many customers are live."""
     csm = world.as_("csm")
+    for deal in deals.values():
+        documents.request(csm, deal.project_id)
     for index in (MAIN, *STARTED):
         _close(csm, deals[index].project_id, STARTED_TASKS)
     for index in STARTED:
@@ -74,7 +76,7 @@ def _settle_documents(csm: Odoo, milestone: int) -> None:
     """Take in what these customers sent by mail, and do without what is optional."""
     rows = csm.rows(
         documents.DOCUMENT,
-        [("milestone_id", "=", milestone), ("state", "=", "draft")],
+        [("milestone_id", "=", milestone), ("state", "in", ["draft", "requested"])],
         ["name", "is_required"],
     )
     for row in rows:
