@@ -1,16 +1,19 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 """Meters, price models and rating, free of any framework.
 
-Standard library and relative imports only. ``rating.rate`` prices a quantity,
-``aggregate.aggregate`` is the meaning of a meter over events, ``event.validate``
-judges one incoming event.
+Standard library and relative imports only. ``rating.rate_usage`` prices what was used,
+``meter.measure`` is the meaning of a meter over events, ``event.validate`` judges one
+incoming event.
 """
 
 from . import (
     aggregate,
     commitment,
+    dimension,
     errors,
     event,
+    filters,
+    meter,
     money,
     rating,
     tiers,
@@ -22,8 +25,11 @@ from . import models as price_models
 __all__ = [
     "aggregate",
     "commitment",
+    "dimension",
     "errors",
     "event",
+    "filters",
+    "meter",
     "money",
     "price_models",
     "rating",

@@ -7,7 +7,7 @@ is zero.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
@@ -24,13 +24,15 @@ class UsageEvent:
     """An event as far as an aggregation sees it.
 
     ``value`` is None for events that are only counted, ``key`` what ``unique`` counts,
-    ``seq`` the order of arrival, which decides between events of the same instant.
+    ``seq`` the order of arrival, which decides between events of the same instant,
+    ``data`` what conditions and groups look at.
     """
 
     time: datetime
     value: Decimal | None = None
     key: str | None = None
     seq: int = 0
+    data: Mapping[str, object] = field(default_factory=dict, hash=False)
 
 
 def _values(events: Sequence[UsageEvent]) -> list[Decimal]:

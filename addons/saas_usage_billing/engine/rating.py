@@ -110,6 +110,37 @@ class PriceTerms:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What a price is put on."""
+
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The days served of a period, and those of the whole period.
+
+    :raise TermsError: no days, or more than the whole has
+    """
+
+    days: int
+    full_days: int
+
+    def __post_init__(self) -> None:
+        if not 0 < self.days <= self.full_days:
+            raise TermsError(f"{self.days} of {self.full_days} days")
+
+    def of(self, amount: Decimal) -> Decimal:
+        """Return the part of an amount that is for a whole period.
+
+        :param amount: any finite number
+        :return: 60 significant digits
+        """
+        whole = CONTEXT.multiply(amount, Decimal(self.days))
+        return CONTEXT.divide(whole, Decimal(self.full_days))
+
+
+@dataclass(frozen=True, slots=True)
 class Adjustment:
     """A pipeline step's change to the amount: discounts and caps are negative."""
 
@@ -238,6 +269,20 @@ def rate(terms: PriceTerms, quantity: Decimal, credits: Decimal = ZERO) -> Rated
     lines = tuple(MODELS[terms.model](units, terms))
     steps = _adjust(terms, add(line.amount for line in lines), ZERO, True, credits)
     return RatedUsage(quantity, converted, units, lines, steps)
+
+
+def rate_usage(terms: PriceTerms, usage: Usage, part: Part | None = None) -> RatedUsage:
+    """Price what was used in a period: the one way from a quantity to an amount.
+
+    :param terms: price and its limits, for a whole period
+    :param usage: what was used
+    :param part: days served of a period that was cut; its minimum is prorated
+    :return: see :func:`rate`; no rounding, see :func:`rounded`
+    :raise QuantityError: negative or not finite quantity
+    """
+    if part is not None and terms.minimum is not None:
+        terms = replace(terms, minimum=part.of(terms.minimum))
+    return rate(terms, usage.quantity)
 
 
 def _adjust(
