@@ -2,7 +2,7 @@
 {
     "name": "SaaS Usage Billing",
     "summary": "Meter usage over HTTP, rate it by tiers and bill it with subscriptions",
-    "version": "19.0.1.0.0",
+    "version": "19.0.1.1.0",
     "category": "SaaS Operations",
     "license": "AGPL-3",
     "author": "SaaS Operations Suite contributors",
@@ -12,6 +12,7 @@
         "security/ir.model.access.csv",
         "security/saas_usage_billing_rules.xml",
         "data/decimal_precision_data.xml",
+        "data/saas_event_type_data.xml",
         "data/saas_kpi_data.xml",
         "data/saas_renewal_signal_data.xml",
         "views/saas_usage_event_views.xml",

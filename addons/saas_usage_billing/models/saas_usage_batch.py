@@ -2,6 +2,7 @@
 from odoo import api, fields, models
 
 from ..exceptions import UsageStoreError
+from .usage_schema import widen_batch_id
 
 
 class SaasUsageBatch(models.Model):
@@ -29,7 +30,12 @@ class SaasUsageBatch(models.Model):
     )
     correlation_id = fields.Char(required=True, readonly=True, index=True)
     kind = fields.Selection(
-        [("api", "API"), ("replay", "Replay")],
+        [
+            ("api", "API"),
+            ("replay", "Replay"),
+            ("upload", "File"),
+            ("feed", "Feed"),
+        ],
         required=True,
         readonly=True,
         default="api",
@@ -45,10 +51,26 @@ class SaasUsageBatch(models.Model):
         " sender has to correct them.",
     )
 
+    time_min = fields.Datetime(
+        string="First Event", readonly=True, help="Of those it stored; UTC."
+    )
+    time_max = fields.Datetime(
+        string="Last Event", readonly=True, help="Of those it stored; UTC."
+    )
+    is_counted = fields.Boolean(
+        readonly=True, help="Its events are part of the live figures."
+    )
+
+    _source_idx = models.Index("(source_id, id DESC)")
+    _uncounted_idx = models.Index("(id) WHERE is_counted IS NOT TRUE")
     _counts_add_up = models.Constraint(
         "CHECK (received = stored + duplicate + quarantined)",
         "The counts of a usage request do not add up.",
     )
+
+    def init(self):
+        """Number requests beyond the range of Odoo's own ids."""
+        widen_batch_id(self.env.cr)
 
     def _refuse_change(self):
         raise UsageStoreError(

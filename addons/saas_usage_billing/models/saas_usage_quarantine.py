@@ -7,6 +7,7 @@ from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ..exceptions import UsageReplayError, UsageStoreError
+from .usage_fields import BigMany2one
 from .usage_screen import dump
 
 _KEPT = """
@@ -56,7 +57,7 @@ class SaasUsageQuarantine(models.Model):
     source_id = fields.Many2one(
         "saas.usage.source", readonly=True, index=True, ondelete="restrict"
     )
-    batch_id = fields.Many2one(
+    batch_id = BigMany2one(
         "saas.usage.batch",
         string="Last Request",
         readonly=True,
