@@ -5,7 +5,7 @@ from decimal import Decimal
 from odoo import api, fields, models
 from odoo.tools import SQL
 
-from .usage_store import Bounds, Window, aggregate
+from .usage_store_api import Bounds, Window, get_store
 
 
 class SaasCharge(models.Model):
@@ -72,10 +72,12 @@ class SaasCharge(models.Model):
             datetime.fromisoformat(bounds["event_from"]),
             datetime.fromisoformat(bounds["event_to"]),
         )
-        seen = Bounds(bounds["batch_max"], tuple(bounds["batch_open"]), None)
         # sudo: the meter of the charge, not the list of meters
         price = self.env["saas.usage.price"].sudo().browse(self.details["price_id"])
-        return aggregate(self.env, price.meter_id._get_spec(), [window], seen)[0]
+        [groups] = get_store(self.env).aggregate(
+            price.meter_id._get_spec(), [window], Bounds.from_dict(bounds)
+        )
+        return groups[()].quantity
 
     def _get_usage_booked(self):
         """Return the quantity the charge's evidence stands for.

@@ -3,7 +3,7 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
 from ..exceptions import UsageStoreError
-from .usage_store import MeterSpec
+from .usage_store_api import MeterSpec
 
 #: Aggregations that read a number from the event's data.
 NUMERIC = ("sum", "max", "min", "avg", "latest")

@@ -12,8 +12,8 @@ from odoo.addons.saas_subscription_ops.engine.period import (
     local_day,
 )
 
-from .saas_subscription import _naive
-from .usage_store import aggregate_by_day
+from .saas_subscription_usage_periods import to_naive
+from .usage_store_api import get_store
 
 
 class SaasSubscription(models.Model):
@@ -60,7 +60,7 @@ class SaasSubscription(models.Model):
         first = min(self.date_start, self.anchor_date)
         for start, end, _days in self._get_grid_periods(first, tomorrow):
             found = start, end or tomorrow
-        return found and tuple(_naive(day_start(day, self.tz)) for day in found)
+        return found and tuple(to_naive(day_start(day, self.tz)) for day in found)
 
     def _get_usage_domain(self, start, end):
         """Return the domain of the subscription's events between two instants."""
@@ -75,7 +75,13 @@ class SaasSubscription(models.Model):
         period, price = row["period"], row["price"]
         # sudo: the meter's name and unit, for whoever sees the subscription
         meter = self.env["saas.meter"].sudo().browse(period.meter_id)
-        by_day = aggregate_by_day(self.env, meter._get_spec(), period.window, self.tz)
+        store = get_store(self.env)
+        by_day = {
+            day: one.quantity
+            for (day, _group), one in store.aggregate_by_day(
+                meter._get_spec(), period.window, self.tz
+            ).items()
+        }
         highest = max(by_day.values(), default=Decimal(0)) or Decimal(1)
         days = [period.start + timedelta(days=n) for n in range(period.days)]
         return {

@@ -9,8 +9,8 @@ from odoo import models
 from odoo.addons.saas_subscription_ops.engine.period import day_start
 
 from ..engine.trend import FALLS, GROWS, STOPPED, trend
-from .saas_subscription import _naive
-from .usage_store import Window, aggregate
+from .saas_subscription_usage_periods import to_naive
+from .usage_store_api import Window, get_store
 
 #: Whole weeks, so that weekends weigh the same in both spans.
 SPAN_DAYS = 28
@@ -58,7 +58,8 @@ class SaasSubscription(models.Model):
                 ]
         result = defaultdict(list)
         for meter, own in windows.items():
-            quantities = aggregate(self.env, meter._get_spec(), own)
+            measured = get_store(self.env).aggregate(meter._get_spec(), own)
+            quantities = [groups[()].quantity for groups in measured]
             for index in range(0, len(own), 2):
                 pair = (quantities[index], quantities[index + 1])
                 result[own[index].subscription_id].append(pair)
@@ -66,7 +67,7 @@ class SaasSubscription(models.Model):
 
     def _make_window(self, start: date, end: date) -> Window:
         """Return the events between two days of the customer's time zone."""
-        first, last = (_naive(day_start(day, self.tz)) for day in (start, end))
+        first, last = (to_naive(day_start(day, self.tz)) for day in (start, end))
         return Window(self.id, first, last)
 
     def _get_trend_words(self, direction: str | None, change: int) -> str:

@@ -3,7 +3,7 @@ import json
 import uuid
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timezone
+from datetime import datetime, timezone
 
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
@@ -12,14 +12,15 @@ from odoo.tools import SQL, ormcache
 
 from ..exceptions import UsageStoreError
 from .saas_meter import NUMERIC
-from .usage_schema import create_store, ensure_partitions
+from .usage_fields import BigMany2one
+from .usage_schema import create_store
 from .usage_screen import (
-    SEPARATOR,
     dump_storable,
     make_source_rule,
     refuse_good,
     screen,
 )
+from .usage_store_api import Intake, get_store
 
 STORED = "stored"
 DUPLICATE = "duplicate"
@@ -40,81 +41,6 @@ _UNRESOLVED = {
         " for this event. Name the subscription in the external id."
     ),
 }
-
-# One statement per request: the columns come as separated text, since PostgreSQL
-# splits that faster than a driver quotes thousands of values. Events of the same
-# subject and type share a line of "names", so that each is resolved once. External ids
-# are read in one scan and joins are by one column each: what the planner guesses of
-# tables it has no statistics of must not end in nested loops. A key is inserted before
-# its event; whoever inserts it first stores the event, everybody else has a duplicate.
-# Keys are inserted in order so that two requests with the same ids cannot lock each
-# other out.
-_STORE_SQL = """
-WITH external AS MATERIALIZED (
-    SELECT e.id, e.source || %(separator)s || e.value AS key, e.partner_id,
-           e.subscription_id
-      FROM saas_external_id e
-     WHERE e.company_id = %(company)s AND e.kind = 'subject'
-       AND e.source = ANY(%(codes)s)
-       AND e.value = ANY(string_to_array(%(subjects)s, %(separator)s))
-), matched AS MATERIALIZED (
-    SELECT n.ord::integer AS name, n.event_type, n.subject, src.id AS source_id,
-           x.id AS external_id,
-           CASE WHEN x.subscription_id IS NOT NULL THEN x.subscription_id
-                WHEN x.partner_id IS NOT NULL
-                THEN saas_usage_match(x.partner_id, %(company)s, n.event_type)
-           END AS match
-      FROM ROWS FROM (
-               unnest(string_to_array(%(sources)s, %(separator)s)),
-               unnest(string_to_array(%(types)s, %(separator)s)),
-               unnest(string_to_array(%(subjects)s, %(separator)s))
-           ) WITH ORDINALITY AS n(source_id, event_type, subject, ord)
-      JOIN saas_usage_source src ON src.id = n.source_id::integer
-      LEFT JOIN external x ON x.key = src.code || %(separator)s || n.subject
-), names AS MATERIALIZED (
-    SELECT m.name, m.event_type, m.subject, m.source_id, s.id AS subscription_id,
-           s.company_id, s.commercial_partner_id AS account_id,
-           CASE WHEN m.external_id IS NULL THEN 'unknown_subject'
-                WHEN m.match = 0 THEN 'ambiguous_subject'
-                ELSE 'no_subscription'
-           END AS reason
-      FROM matched m
-      LEFT JOIN saas_subscription s
-             ON s.id = m.match AND s.company_id = %(company)s
-), resolved AS MATERIALIZED (
-    SELECT i.ord, i.event_id, i.event_time::timestamp, i.data, n.*,
-           nextval('saas_usage_event_id_seq') AS row_id
-      FROM ROWS FROM (
-               unnest(string_to_array(%(ids)s, %(separator)s)),
-               unnest(string_to_array(%(names)s, %(separator)s)),
-               unnest(string_to_array(%(times)s, %(separator)s)),
-               jsonb_array_elements(%(data)s::jsonb)
-           ) WITH ORDINALITY AS i(event_id, name, event_time, data, ord)
-      JOIN names n ON n.name = i.name::integer
-), keyed AS (
-    INSERT INTO saas_usage_event_key (source_id, event_id, event_time, row_id)
-    SELECT source_id, event_id, event_time, row_id
-      FROM resolved
-     WHERE subscription_id IS NOT NULL
-     ORDER BY source_id, event_id COLLATE "C"
-    ON CONFLICT (source_id, event_id) DO NOTHING
-    RETURNING row_id
-), stored AS (
-    INSERT INTO saas_usage_event_store (
-        id, event_time, stored_at, company_id, source_id, subscription_id, account_id,
-        batch_id, event_type, event_id, subject, data
-    )
-    SELECT r.row_id, r.event_time, %(now)s, r.company_id, r.source_id,
-           r.subscription_id, r.account_id, %(batch)s, r.event_type, r.event_id,
-           r.subject, NULLIF(r.data, 'null'::jsonb)
-      FROM resolved r
-      JOIN keyed k ON k.row_id = r.row_id
-)
-SELECT r.ord - 1, CASE WHEN r.subscription_id IS NULL THEN r.reason END
-  FROM resolved r
-  LEFT JOIN keyed k ON k.row_id = r.row_id
- WHERE k.row_id IS NULL
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +132,7 @@ class SaasUsageEvent(models.Model):
     source_id = fields.Many2one("saas.usage.source", readonly=True)
     subscription_id = fields.Many2one("saas.subscription", readonly=True)
     account_id = fields.Many2one("res.partner", readonly=True)
-    batch_id = fields.Many2one("saas.usage.batch", string="Request", readonly=True)
+    batch_id = BigMany2one("saas.usage.batch", string="Request", readonly=True)
     event_type = fields.Char(string="Type", readonly=True)
     event_id = fields.Char(string="Event ID", readonly=True)
     subject = fields.Char(readonly=True)
@@ -379,39 +305,13 @@ class SaasUsageEvent(models.Model):
 
     @api.model
     def _store(self, screened, codes, data, result, now):
-        """Run the one statement; note duplicates and unresolved subjects."""
-        _indexes, ids, sources, types, subjects, times, _data = screened.columns()
-        months = {time[:7] for time in times}
-        ensure_partitions(
-            self.env.cr, [date(int(m[:4]), int(m[5:]), 1) for m in months]
-        )
-        numbers = {}
-        names = [
-            str(numbers.setdefault(name, len(numbers) + 1))
-            for name in zip(sources, types, subjects, strict=True)
-        ]
-        sources, types, subjects = zip(*numbers, strict=True)
-        join = SEPARATOR.join
-        self.env.cr.execute(
-            _STORE_SQL,
-            {
-                "separator": SEPARATOR,
-                "company": self.env.company.id,
-                "codes": codes,
-                "ids": join(ids),
-                "names": join(names),
-                "sources": join(map(str, sources)),
-                "types": join(types),
-                "subjects": join(subjects),
-                "times": join(times),
-                "data": data,
-                "now": now,
-                "batch": result.batch_id,
-            },
-        )
-        for position, reason in self.env.cr.fetchall():
+        """Store the good events; note duplicates and unresolved subjects."""
+        intake = Intake(self.env.company.id, codes, screened.rows, data)
+        batch_ids = {row[2]: result.batch_id for row in screened.rows}
+        for position, reason in get_store(self.env).store(intake, batch_ids, now):
             self._note_left(screened, screened.rows[position], reason, result)
-        self.env["saas.usage.quarantine"]._close_stored(list(ids), now)
+        event_ids = [row[1] for row in screened.rows]
+        self.env["saas.usage.quarantine"]._close_stored(event_ids, now)
 
     @api.model
     def _note_left(self, screened, row, reason, result):

@@ -10,7 +10,7 @@ from odoo.addons.saas_subscription_ops.models.saas_subscription_billing import (
 )
 
 from ..engine.errors import EngineError
-from ..engine.rating import TIERED, PriceTerms, rate, rounded
+from ..engine.rating import TIERED, PriceTerms, Usage, rate_usage, rounded
 from ..exceptions import UsagePriceError
 
 MODELS = [
@@ -298,7 +298,7 @@ class SaasUsagePrice(models.Model):
         """
         self.ensure_one()
         unit = to_decimal(self.currency_id.rounding or 0.01)
-        return rounded(rate(self._get_terms(), quantity), unit)
+        return rounded(rate_usage(self._get_terms(), Usage(quantity)), unit)
 
     def _applies(self, period):
         """Return whether the price is the one of a period, by its first day."""

@@ -1,57 +1,20 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 """Set-based questions to the usage store; ``engine.aggregate`` says what they mean."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
 from decimal import Decimal
 
 from odoo.tools import SQL
 
 from ..engine.aggregate import AVERAGE_DECIMALS
+from ..engine.meter import Group, Measured
+from .usage_store_api import DEFAULT, Bounds, Intake, MeterSpec, Window, register_store
+from .usage_store_ingest import store_events
 
 _NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?$"
 #: Requests looked back at for ones that had not ended when others had.
 _LOOK_BACK = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Which events of a subscription to look at: ``[start, end)``, naive UTC."""
-
-    subscription_id: int
-    start: datetime
-    end: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class MeterSpec:
-    """What to make of them: event type, aggregation, key of the value."""
-
-    event_type: str
-    aggregation: str
-    value_key: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What the store had shown when something was computed.
-
-    Request numbers come from a sequence, so everything up to ``batch_max`` is the
-    evidence, less the requests that had a number then and ended later.
-    """
-
-    batch_max: int
-    batch_open: tuple[int, ...]
-    stored_at: datetime | None
-
-    def as_dict(self):
-        """Return plain values for the details of a charge."""
-        return {
-            "batch_max": self.batch_max,
-            "batch_open": list(self.batch_open),
-            "stored_at": self.stored_at.isoformat() if self.stored_at else None,
-        }
 
 
 def read_bounds(cr) -> Bounds:
@@ -106,7 +69,7 @@ def _seen(bounds: Bounds | None) -> SQL:
     if bounds is None:
         return SQL("TRUE")
     return SQL(
-        "e.batch_id <= %s AND NOT e.batch_id = ANY(%s::integer[])",
+        "e.batch_id <= %s AND NOT e.batch_id = ANY(%s::bigint[])",
         bounds.batch_max,
         list(bounds.batch_open),
     )
@@ -114,13 +77,13 @@ def _seen(bounds: Bounds | None) -> SQL:
 
 def aggregate(
     env, spec: MeterSpec, windows: Iterable[Window], bounds: Bounds | None = None
-) -> list[Decimal]:
-    """Take one number per window, for any number of subscriptions in one statement.
+) -> list[Measured]:
+    """Measure each window, for any number of subscriptions in one statement.
 
     :param env: environment
     :param windows: windows, in any order
     :param bounds: look at what was stored by then only
-    :return: quantities in the order of the windows, zero without events
+    :return: in the order of the windows, zero without events
     """
     windows = list(windows)
     if not windows:
@@ -135,7 +98,7 @@ def aggregate(
                               %(ends)s::timestamp[])
                        WITH ORDINALITY AS w(subscription_id, t0, t1, number)
             )
-            SELECT w.number, (%(value)s)::text
+            SELECT w.number, (%(value)s)::text, count(*)
               FROM w
               JOIN saas_usage_event_store e
                 ON e.subscription_id = w.subscription_id
@@ -156,26 +119,32 @@ def aggregate(
             seen=_seen(bounds),
         )
     )
-    found = {number: value for number, value in rows if value is not None}
-    return [Decimal(found.get(number, 0)) for number in range(1, len(windows) + 1)]
+    found = {
+        number: Measured(Decimal(value or 0), count) for number, value, count in rows
+    }
+    return [found.get(number, Measured()) for number in range(1, len(windows) + 1)]
 
 
-def aggregate_by_day(env, spec: MeterSpec, window: Window, tz: str):
-    """Take one number per day of a subscription.
+def aggregate_by_day(
+    env, spec: MeterSpec, window: Window, tz: str, bounds: Bounds | None = None
+) -> dict[date, Measured]:
+    """Measure each day of a subscription.
 
     :param env: environment
     :param tz: IANA name of the zone the days are of
-    :return: dict of date to quantity, only days with events
+    :param bounds: look at what was stored by then only
+    :return: only days with events
     """
     rows = env.execute_query(
         SQL(
             """
             SELECT (e.event_time AT TIME ZONE 'UTC' AT TIME ZONE %(tz)s)::date AS day,
-                   (%(value)s)::text
+                   (%(value)s)::text, count(*)
               FROM saas_usage_event_store e
              WHERE e.subscription_id = %(subscription)s
                AND e.event_time >= %(start)s AND e.event_time < %(end)s
                AND e.event_type = %(type)s
+               AND %(seen)s
              GROUP BY day
             """,
             tz=tz,
@@ -184,6 +153,40 @@ def aggregate_by_day(env, spec: MeterSpec, window: Window, tz: str):
             start=window.start,
             end=window.end,
             type=spec.event_type,
+            seen=_seen(bounds),
         )
     )
-    return {day: Decimal(value or 0) for day, value in rows}
+    return {day: Measured(Decimal(value or 0), count) for day, value, count in rows}
+
+
+class PostgresUsageStore:
+    """The store in the database itself, see ``usage_store_api.UsageStore``."""
+
+    def __init__(self, env):
+        self.env = env
+
+    def store(
+        self, intake: Intake, batch_ids: Mapping[int, int], now: datetime
+    ) -> list[tuple[int, str | None]]:
+        """See ``UsageStore.store``."""
+        return store_events(self.env.cr, intake, batch_ids, now)
+
+    def aggregate(
+        self, spec: MeterSpec, windows: Iterable[Window], bounds: Bounds | None = None
+    ) -> list[dict[Group, Measured]]:
+        """See ``UsageStore.aggregate``."""
+        return [{(): one} for one in aggregate(self.env, spec, windows, bounds)]
+
+    def aggregate_by_day(
+        self, spec: MeterSpec, window: Window, tz: str, bounds: Bounds | None = None
+    ) -> dict[tuple[date, Group], Measured]:
+        """See ``UsageStore.aggregate_by_day``."""
+        found = aggregate_by_day(self.env, spec, window, tz, bounds)
+        return {(day, ()): one for day, one in found.items()}
+
+    def bounds(self) -> Bounds:
+        """See ``UsageStore.bounds``."""
+        return read_bounds(self.env.cr)
+
+
+register_store(DEFAULT, PostgresUsageStore)

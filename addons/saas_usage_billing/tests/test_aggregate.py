@@ -6,14 +6,9 @@ from decimal import Decimal
 from odoo.tests import tagged
 
 from ..engine.aggregate import AGGREGATIONS, UsageEvent
-from ..engine.aggregate import aggregate as twin
-from ..models.usage_store import (
-    MeterSpec,
-    Window,
-    aggregate,
-    aggregate_by_day,
-    read_bounds,
-)
+from ..engine.meter import Measured, MeterTerms, measure
+from ..engine.meter import Window as Span
+from ..models.usage_store_api import MeterSpec, Window, get_store
 from .common import UsageCase
 
 START = datetime(2026, 2, 1)
@@ -81,31 +76,36 @@ class TestAggregate(UsageCase):
         result.append(Window(self.subscription.id, START, START + timedelta(days=99)))
         return result
 
-    def within(self, window):
-        return [
-            event
-            for at, event in self.known[window.subscription_id]
-            if window.start <= at < window.end
-        ]
+    def measure(self, spec, windows, bounds=None):
+        measured = get_store(self.env).aggregate(spec, windows, bounds)
+        return [groups[()] for groups in measured]
 
     def test_equals_the_engine(self):
         windows = self.windows()
         for kind in AGGREGATIONS:
             key = {"count": None, "unique": "user"}.get(kind, "n")
-            found = aggregate(self.env, MeterSpec("test.request", kind, key), windows)
-            wanted = [twin(kind, self.within(window)) for window in windows]
+            found = self.measure(MeterSpec("test.request", kind, key), windows)
+            wanted = [
+                measure(
+                    MeterTerms(kind),
+                    [event for _at, event in self.known[window.subscription_id]],
+                    Span(window.start, window.end),
+                )
+                for window in windows
+            ]
             self.assertEqual(found, wanted, kind)
 
     def test_one_statement_for_any_number_of_windows(self):
         windows = self.windows()
         spec = MeterSpec("test.request", "sum", "n")
+        store = get_store(self.env)
         with self.assertQueryCount(1):
-            aggregate(self.env, spec, windows)
+            store.aggregate(spec, windows)
 
     def test_without_events_or_windows(self):
         spec = MeterSpec("other", "max", "n")
-        self.assertEqual(aggregate(self.env, spec, self.windows()[:2]), [0, 0])
-        self.assertEqual(aggregate(self.env, spec, []), [])
+        self.assertEqual(self.measure(spec, self.windows()[:2]), [Measured()] * 2)
+        self.assertEqual(self.measure(spec, []), [])
 
     def test_days_follow_the_time_zone(self):
         subscription = self.create_subscription(self.create_partner("Z"))
@@ -119,12 +119,12 @@ class TestAggregate(UsageCase):
             ]
         )
         window = Window(subscription.id, START, START + timedelta(days=99))
-        found = aggregate_by_day(
-            self.env, MeterSpec("test.request", "count"), window, "Europe/Paris"
+        found = get_store(self.env).aggregate_by_day(
+            MeterSpec("test.request", "count"), window, "Europe/Paris"
         )
         # 29 March has 23 hours in Paris.
         self.assertEqual(
-            {str(day): int(number) for day, number in found.items()},
+            {str(day): one.count for (day, _group), one in found.items()},
             {"2026-03-28": 1, "2026-03-29": 2, "2026-03-30": 1},
         )
 
@@ -134,10 +134,13 @@ class TestAggregate(UsageCase):
         self.env.cr.execute("SELECT nextval('saas_usage_batch_id_seq')")
         running = self.env.cr.fetchone()[0]
         self.ingest([self.event()])
-        before = aggregate(self.env, spec, [window])
-        bounds = read_bounds(self.env.cr)
+        [before] = self.measure(spec, [window])
+        bounds = get_store(self.env).bounds()
         self.assertIn(running, bounds.batch_open)
         result = self.ingest([self.event(), self.event()])
         self.assertGreater(result.batch_id, bounds.batch_max)
-        self.assertEqual(aggregate(self.env, spec, [window], bounds), before)
-        self.assertEqual(aggregate(self.env, spec, [window]), [before[0] + 2])
+        self.assertEqual(self.measure(spec, [window], bounds), [before])
+        by_day = get_store(self.env).aggregate_by_day(spec, window, "UTC", bounds)
+        self.assertEqual(sum(one.count for one in by_day.values()), before.count)
+        [after] = self.measure(spec, [window])
+        self.assertEqual(after.quantity, before.quantity + 2)

@@ -74,11 +74,11 @@ class TestIngestThreads(UsageFixture, BaseCase):
     def clean(self):
         with self.registry.cursor() as cr:
             source = dict(self.made)["saas.usage.source"]
+            cr.execute(f"DROP TABLE IF EXISTS {partition_name(self.month)}")
             for table in _TABLES:
                 cr.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
                 cr.execute(f"DELETE FROM {table} WHERE source_id = %s", [source])
                 cr.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
-            cr.execute(f"DROP TABLE IF EXISTS {partition_name(self.month)}")
             cr.execute("DELETE FROM saas_usage_batch WHERE source_id = %s", [source])
             env = api.Environment(cr, SUPERUSER_ID, {})
             for model, record_id in reversed(self.made):

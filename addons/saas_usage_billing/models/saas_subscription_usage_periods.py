@@ -1,0 +1,179 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""The periods of metered use, and what was used in them."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import date, timedelta, timezone
+
+from odoo import api, models
+
+from odoo.addons.saas_subscription_ops.engine.period import day_start
+
+from .usage_store_api import Window, get_store
+
+#: Key of what billing reads once per transaction, in the cache of the cursor.
+CACHE = "saas_usage_billing"
+
+
+def to_naive(moment):
+    """Return an aware datetime as Odoo stores it: naive UTC.
+
+    :param moment: aware datetime
+    """
+    return moment.astimezone(timezone.utc).replace(tzinfo=None)
+
+
+@dataclass(frozen=True, slots=True)
+class UsagePeriod:
+    """A period of metered use of one product: half-open dates, and who is charged."""
+
+    subscription_id: int
+    line_id: int
+    product_tmpl_id: int
+    meter_id: int
+    start: date
+    end: date
+    full_days: int
+    window: Window
+
+    @property
+    def days(self):
+        """Return the calendar dates served."""
+        return (self.end - self.start).days
+
+
+class SaasSubscription(models.Model):
+    _inherit = "saas.subscription"
+
+    def _get_usage_lines(self):
+        """Return the lines charged by usage."""
+        return self.line_ids.filtered(
+            lambda line: line.kind == "usage" and line.product_id.saas_meter_id
+        )
+
+    def _get_usage_periods(self, until, running=False):
+        """Return the periods of metered use up to a day, since the beginning.
+
+        Lines of the same product that follow or overlap each other are one.
+
+        :param date until: exclusive; periods end on or before it
+        :param bool running: return periods that begin before it instead
+        :return: list of ``UsagePeriod``
+        """
+        self.ensure_one()
+        result = []
+        lines = self._get_usage_lines().sorted("date_start")
+        for template, own in lines.grouped(
+            lambda line: line.product_id.product_tmpl_id
+        ).items():
+            for line, start, end in self._merge_lines(own):
+                for served in self._cut_periods(start, end, until, running):
+                    result.append(self._make_period(line, template, *served))
+        return result
+
+    def _merge_lines(self, lines):
+        """Return (first line, start, end) of each stretch without a gap."""
+        stretches = []
+        for line in lines:
+            end = self._get_line_end(line)
+            if end and end <= line.date_start:
+                continue
+            if stretches and (
+                stretches[-1][2] is None or line.date_start <= stretches[-1][2]
+            ):
+                last = stretches[-1][2]
+                ends = None if last is None or end is None else max(last, end)
+                stretches[-1] = (*stretches[-1][:2], ends)
+            else:
+                stretches.append((line, line.date_start, end))
+        return stretches
+
+    def _cut_periods(self, start, end, until, running):
+        """Yield (start, end, days of the whole plan period) of a stretch."""
+        bound = min(end, until) if end else until
+        first = min(self.trial_end or self.date_start, start)
+        # Late usage still gets on the invoice of its period.
+        closed = until - timedelta(days=self.plan_id.grace_days)
+        for begins, ends, days in self._get_grid_periods(first, bound):
+            served = max(begins, start)
+            stop = min(filter(None, (ends, end)), default=None)
+            if stop is None and running:
+                # A pause keeps the period open: it has lasted until now.
+                stop = bound
+            if stop and stop > served and (running or stop <= closed):
+                yield served, stop, days
+
+    def _make_period(self, line, template, start, end, full_days):
+        return UsagePeriod(
+            subscription_id=self.id,
+            line_id=line.id,
+            product_tmpl_id=template.id,
+            meter_id=template.saas_meter_id.id,
+            start=start,
+            end=end,
+            full_days=full_days,
+            window=Window(
+                self.id,
+                to_naive(day_start(start, self.tz)),
+                to_naive(day_start(end, self.tz)),
+            ),
+        )
+
+    @api.model
+    def _get_usage_quantities(self, usage_periods, bounds=None):
+        """Return the quantities of periods of any number of subscriptions.
+
+        One statement per meter, whatever the number of subscriptions and periods.
+
+        :param usage_periods: list of ``UsagePeriod``
+        :param bounds: ``Bounds``, to repeat an earlier computation
+        :return: dict of period to Decimal
+        """
+        by_meter = defaultdict(list)
+        for period in usage_periods:
+            by_meter[period.meter_id].append(period)
+        result = {}
+        store = get_store(self.env)
+        # sudo: whoever may see a charge need not be allowed to see the meter
+        meters = self.env["saas.meter"].sudo().browse(by_meter)
+        for meter in meters:
+            own = by_meter[meter.id]
+            windows = [period.window for period in own]
+            measured = store.aggregate(meter._get_spec(), windows, bounds)
+            result.update(
+                (period, groups[()].quantity)
+                for period, groups in zip(own, measured, strict=True)
+            )
+        return result
+
+    def _get_prefetched_usage(self, date_cutoff):
+        """Return the quantities of closed periods, read once for a whole batch.
+
+        A billing run asks subscription by subscription; the first question answers
+        for all that were browsed together. The answer lives as long as the transaction
+        and is dropped when events are stored in it.
+
+        :return: dict of ``UsagePeriod`` to Decimal, of this subscription
+        """
+        self.ensure_one()
+        cache = self.env.cr.cache.setdefault(CACHE, {})
+        key = date_cutoff, self.id
+        if key not in cache:
+            batch = self.browse(self._prefetch_ids)
+            batch = batch.filtered(lambda record: (date_cutoff, record.id) not in cache)
+            by_record = {
+                record.id: record._get_usage_periods(date_cutoff)
+                for record in batch | self
+                if record.state != "draft"
+            }
+            every = [period for own in by_record.values() for period in own]
+            quantities = self._get_usage_quantities(every)
+            for record_id, own in by_record.items():
+                cache[date_cutoff, record_id] = {p: quantities[p] for p in own}
+        found = cache.get(key, {})
+        # Lines may have changed since the batch was read: what is asked now counts.
+        wanted = self._get_usage_periods(date_cutoff)
+        missing = [period for period in wanted if period not in found]
+        if missing:
+            found.update(self._get_usage_quantities(missing))
+        return {period: found[period] for period in wanted}

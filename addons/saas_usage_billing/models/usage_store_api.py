@@ -1,0 +1,159 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""What a usage store has to be able to do, and which one is in use.
+
+Everything else of the module asks ``get_store(env)``; another addon may register a
+store of its own and be chosen by the system parameter ``saas_usage_billing.store``.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Protocol
+
+from ..engine.meter import Group, Measured
+from ..exceptions import UsageStoreError
+
+PARAMETER = "saas_usage_billing.store"
+DEFAULT = "postgres"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which events of a subscription to look at: ``[start, end)``, naive UTC."""
+
+    subscription_id: int
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MeterSpec:
+    """What to make of them: event type, aggregation, key of the value."""
+
+    event_type: str
+    aggregation: str
+    value_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What the store had shown when something was computed.
+
+    Request numbers come from a sequence, so everything up to ``batch_max`` is the
+    evidence, less the requests that had a number then and ended later.
+    """
+
+    batch_max: int
+    batch_open: tuple[int, ...]
+    stored_at: datetime | None
+
+    def as_dict(self):
+        """Return plain values for the details of a charge."""
+        return {
+            "batch_max": self.batch_max,
+            "batch_open": list(self.batch_open),
+            "stored_at": self.stored_at.isoformat() if self.stored_at else None,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, object]) -> "Bounds":
+        """Return the bounds that ``as_dict`` wrote.
+
+        :param values: at least ``batch_max`` and ``batch_open``
+        """
+        stored_at = values.get("stored_at")
+        return cls(
+            int(values["batch_max"]),
+            tuple(values["batch_open"]),
+            datetime.fromisoformat(stored_at) if stored_at else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """The good events of one request.
+
+    ``rows`` are those of ``usage_screen.Screened``; ``data`` is the JSON text of the
+    list of their data, in the same order; ``source_codes`` the codes of the company's
+    sources.
+    """
+
+    company_id: int
+    source_codes: list[str]
+    rows: list[tuple]
+    data: str
+
+
+class UsageStore(Protocol):
+    """Where usage events are kept and asked for."""
+
+    def store(
+        self, intake: Intake, batch_ids: Mapping[int, int], now: datetime
+    ) -> list[tuple[int, str | None]]:
+        """Store the events of a request in one statement.
+
+        :param intake: events
+        :param batch_ids: number of the request, per source id
+        :param now: naive UTC, when they arrived
+        :return: position and reason of each event that was not stored; the reason None:
+            an event with this source and id is stored already
+        """
+
+    def aggregate(
+        self, spec: MeterSpec, windows: Iterable[Window], bounds: Bounds | None = None
+    ) -> list[dict[Group, Measured]]:
+        """Measure windows of any number of subscriptions in one statement.
+
+        :param spec: what to measure
+        :param windows: in any order
+        :param bounds: look at what was stored by then only
+        :return: per window its groups; ``()``, always there, without grouping
+        """
+
+    def aggregate_by_day(
+        self, spec: MeterSpec, window: Window, tz: str, bounds: Bounds | None = None
+    ) -> dict[tuple[date, Group], Measured]:
+        """Measure a window by local day.
+
+        :param spec: what to measure
+        :param window: when
+        :param tz: IANA name of the zone the days are of
+        :param bounds: look at what was stored by then only
+        :return: per day and group, only those with events
+        """
+
+    def bounds(self) -> Bounds:
+        """Return the bounds of what the present transaction sees."""
+
+
+_STORES: dict[str, Callable[..., UsageStore]] = {}
+
+
+def register_store(name: str, factory: Callable[..., UsageStore]):
+    """Make a store known; its addon calls this when it is imported.
+
+    :param name: value of the system parameter that chooses it
+    :param factory: called with the environment
+    """
+    _STORES[name] = factory
+
+
+def get_store(env) -> UsageStore:
+    """Return the store in use.
+
+    :param env: environment
+    :return: store of the system parameter, default that of the database itself
+    :raise UsageStoreError: no addon in use has such a store
+    """
+    # sudo: which store there is, is no secret and needed by every user
+    name = env["ir.config_parameter"].sudo().get_param(PARAMETER, DEFAULT)
+    if name not in _STORES:
+        raise UsageStoreError(
+            env._(
+                "There is no usage store “%(name)s”. Correct the system parameter "
+                "%(parameter)s, or install the addon that brings it.",
+                name=name,
+                parameter=PARAMETER,
+            )
+        )
+    return _STORES[name](env)
