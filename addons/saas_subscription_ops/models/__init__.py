@@ -43,6 +43,7 @@ from . import saas_renewal_settle
 from . import saas_amendment_waiting
 from . import saas_renewal_process
 from . import saas_renewal_run_steps
+from . import saas_renewal_mail_day
 from . import saas_renewal_lead
 from . import saas_subscription_renewal
 from . import saas_renewal_step

@@ -56,12 +56,11 @@ class SaasRenewal(models.Model):
         due = self._get_open_steps().filtered(
             lambda step: self._get_step_day(step) <= day
         )
-        reminders = due.filtered(lambda step: step.action == "remind")
+        passed = self._get_passed_over(due)
         failures = []
         for step in due:
-            if step in reminders[:-1]:
-                # After an outage the customer gets the last one only.
-                note = self.env._("A later reminder was due as well")
+            if step in passed:
+                note = self.env._("Passed over: a later one was due as well")
                 self._log_step(step, day, "skipped", note)
                 continue
             failures.append(self._take_step(step, day, raise_errors))
@@ -77,6 +76,19 @@ class SaasRenewal(models.Model):
         else:
             self._saas_resolve(STEP_FAILED)
         self._plan_next_step(day)
+
+    def _get_passed_over(self, due):
+        """Return the steps that are too late: of a kind that tells people something.
+
+        After an outage, an upgrade or an import much is due at once: whoever is told
+        learns only the latest. What is made, is made once anyway.
+
+        :param due: steps that are due, the earliest first
+        """
+        passed = due.browse()
+        for action in ("activity", "remind"):
+            passed |= due.filtered(lambda step, kind=action: step.action == kind)[:-1]
+        return passed
 
     def _take_step(self, step, day: date, raise_errors=False) -> str | None:
         """Take one step in a savepoint.
