@@ -103,7 +103,9 @@ class TestOnboarding:
 
     def test_the_customer_reads_nothing_but_the_own_page(self, world, project):
         customer = world.as_("customer")
-        for model in ("project.project", "saas.onboarding.document", "saas.renewal"):
+        # Odoo's own right to shared projects: an onboarding is never shared.
+        assert not customer.count("project.project", [])
+        for model in ("saas.onboarding.document", "saas.handover", "saas.renewal"):
             with pytest.raises(ServerError) as refusal:
                 customer.count(model, [])
             assert refusal.value.name.endswith("AccessError"), model
