@@ -18,6 +18,8 @@ KPI_TARGETS = {
     "onboarding_open": (15.0, 20.0, 30.0),
     "renewal_on_time_rate": (95.0, 90.0, 75.0),
     "renewal_gross_rate": (90.0, 85.0, 75.0),
+    "renewal_forecast_accuracy": (90.0, 80.0, 60.0),
+    "onboarding_on_time_rate": (90.0, 75.0, 50.0),
 }
 
 
