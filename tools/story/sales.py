@@ -242,17 +242,12 @@ def fingerprint(world: World, deal: Deal) -> dict[str, int]:
     }
 
 
-def signed_documents(admin: Odoo, deal: Deal) -> list[dict]:
-    """Return the PDF files on the onboarding project."""
-    return admin.rows(
-        "ir.attachment",
-        [
-            ("res_model", "=", "project.project"),
-            ("res_id", "=", deal.project_id),
-            ("mimetype", "=", "application/pdf"),
-        ],
-        ["name", "file_size"],
+def signed_documents(admin: Odoo, deal: Deal) -> list[int]:
+    """Return the signed PDF files at the onboarding project, for who may see prices."""
+    project = admin.row(
+        "project.project", deal.project_id, ["saas_signed_attachment_ids"]
     )
+    return project["saas_signed_attachment_ids"]
 
 
 def run_again(world: World, deal: Deal) -> None:
