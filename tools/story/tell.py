@@ -154,8 +154,8 @@ def check_project(world: World, deal: Deal) -> None:
         ["deadline"],
     )
     report.same("milestones with a date", len(milestones), plan[1])
-    documents = sales.signed_documents(admin, deal)
-    report.same("signed PDF files on the project", len(documents), 1)
+    papers = sales.signed_documents(admin, deal)
+    report.same("signed PDF files on the project", len(papers), 1)
     told = sales.people_told(admin, deal)
     report.true(f"told: {', '.join(told)}", told)
 
