@@ -180,12 +180,7 @@ class SaasAmendment(models.Model):
         :return: window action
         """
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": "saas.subscription",
-            "res_id": self.subscription_id.id,
-            "view_mode": "form",
-        }
+        return self.subscription_id._get_records_action(context={})
 
     # ------------------------------------------------------------------
     # Confirming and taking effect

@@ -50,12 +50,7 @@ class SaasChangeRequest(models.Model):
         self._plan_activity(
             order.user_id, self.env._("Send the quotation %(order)s", order=order.name)
         )
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": self._name,
-            "res_id": self.id,
-            "view_mode": "form",
-        }
+        return self._get_records_action(context={})
 
     def action_view_order(self) -> dict:
         """Open the quotation of the change.
@@ -71,12 +66,7 @@ class SaasChangeRequest(models.Model):
         :return: window action
         """
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": "project.task",
-            "res_id": self.task_id.id,
-            "view_mode": "form",
-        }
+        return self.task_id._get_records_action(context={})
 
     def _check_may_quote(self):
         user = self.env.user

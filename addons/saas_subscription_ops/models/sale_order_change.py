@@ -154,10 +154,6 @@ class SaleOrder(models.Model):
         :return: window action
         """
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Change Request"),
-            "res_model": "saas.change.request",
-            "res_id": self.saas_change_request_ids[:1].id,
-            "view_mode": "form",
-        }
+        return self.saas_change_request_ids[:1]._get_records_action(
+            name=self.env._("Change Request"), context={}
+        )

@@ -201,11 +201,6 @@ class SaasRenewalCotermWizard(models.TransientModel):
                 date_term_end=self.date_end,
                 owner=renewals[:1].user_id,
             )
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Quotations with a Common End"),
-            "res_model": "sale.order",
-            "view_mode": "list,form",
-            "domain": [("id", "in", orders.ids)],
-            "context": {"create": False},
-        }
+        return orders._get_records_action(
+            name=self.env._("Quotations with a Common End"), context={"create": False}
+        )
