@@ -169,16 +169,19 @@ class ProjectProject(models.Model):
     def _saas_do_go_live(self):
         """Set the project live if every milestone it rests on is reached, once."""
         self.ensure_one()
-        needed = self._saas_get_needed_milestones()
-        if self.saas_live_on or not needed:
+        if self.saas_live_on:
             return
-        if all(needed.mapped("is_reached")):
+        # Two people reach the last two milestones at once and see only their own mark:
+        # who waits here begins anew, and sees both.
+        lock_rows(self)
+        needed = self._saas_get_needed_milestones()
+        if needed and all(needed.mapped("is_reached")):
             self._saas_set_live()
 
     def _saas_set_live(self):
         """Set the project live today, the account with its last project."""
         self.ensure_one()
-        # Two people mark the last two milestones: the second waits, then sees it.
+        # Set live by hand meanwhile: the second waits, then sees it.
         lock_rows(self)
         self.invalidate_recordset(["saas_live_on"])
         if self.saas_live_on:
