@@ -51,10 +51,11 @@ class ProjectProject(models.Model):
         self.ensure_one()
         tasks, milestones = self._saas_get_engine_tasks(), self._saas_get_engine_marks()
         calendar = self._saas_get_plan_calendar(day, self.saas_kickoff_on)
-        predicted = onboarding.forecast(tasks, milestones, day, calendar)
-        result = onboarding.assess(
-            tasks, milestones, predicted, self._saas_get_facts(), day, calendar
-        )
+        with self._saas_word_plan_errors():
+            predicted = onboarding.forecast(tasks, milestones, day, calendar)
+            result = onboarding.assess(
+                tasks, milestones, predicted, self._saas_get_facts(), day, calendar
+            )
         self._saas_store_forecast(predicted)
         self._saas_change({"saas_go_live_predicted": predicted.go_live or False})
         reasons = [self._saas_word_reason(reason) for reason in result.reasons]

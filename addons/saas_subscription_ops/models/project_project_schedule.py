@@ -1,6 +1,7 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 """Working days of the company, and plans counted in them."""
 
+from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 
 import pytz
@@ -10,6 +11,7 @@ from odoo.exceptions import AccessError
 from odoo.tools import format_date
 
 from ..context_marks import PLANNING
+from ..engine.errors import OnboardingPlanError
 from ..engine.onboarding import WorkCalendar
 from ..exceptions import OnboardingError
 from .project_project import DELIVERY_GROUPS
@@ -142,7 +144,8 @@ class ProjectProject(models.Model):
         self._saas_check_move(before, kickoff)
         self.with_context(saas_planning=PLANNING).saas_kickoff_on = kickoff
         if before:
-            self._saas_move_plan(before, kickoff)
+            with self._saas_word_plan_errors():
+                self._saas_move_plan(before, kickoff)
         self._saas_assess(fields.Date.context_today(self))
 
     def _saas_check_move(self, before: date, kickoff: date):
@@ -192,6 +195,28 @@ class ProjectProject(models.Model):
         go_live = self._saas_get_go_live_deadline()
         if go_live:
             self.with_context(saas_planning=PLANNING).saas_go_live_planned = go_live
+
+    @contextmanager
+    def _saas_word_plan_errors(self):
+        """Say in words what is wrong with a plan that can't be counted in days.
+
+        :raise OnboardingError: the calendar has no working days left, as a rule
+        """
+        self.ensure_one()
+        try:
+            yield
+        except OnboardingPlanError as error:
+            raise OnboardingError(
+                self.env._(
+                    "The plan of %(project)s can't be counted in working days: check "
+                    "the working hours and days off of the calendar %(calendar)s of "
+                    "%(company)s (%(error)s).",
+                    project=self.name,
+                    calendar=self.company_id.resource_calendar_id.name or "-",
+                    company=self.company_id.name,
+                    error=error,
+                )
+            ) from error
 
     def _saas_get_open_items(self) -> list:
         """Return the tasks not closed and milestones not reached."""

@@ -9,7 +9,9 @@ from . import test_sale_order_amend
 from . import test_sale_order_tour
 from . import test_onboarding
 from . import test_onboarding_packages
+from . import test_onboarding_buttons
 from . import test_onboarding_hours
+from . import test_onboarding_faults
 from . import test_onboarding_amounts
 from . import test_onboarding_alerts
 from . import test_onboarding_billing
