@@ -1,14 +1,20 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from datetime import datetime
 
-from odoo.tests import freeze_time, tagged
+from odoo.tests import Form, freeze_time, tagged
 
 from .common_onboarding_documents import DocumentCase
 
 
 @tagged("post_install", "-at_install")
 class TestOnboardingButtons(DocumentCase):
-    """A button of the project is shown when it can succeed."""
+    """The project opens for all who find it; its buttons show when they can succeed."""
+
+    def test_form_opens_for_readers(self):
+        for user in (self.auditor, self.delivery):
+            for project in (self.project, self.template):
+                form = Form(project.with_user(user), "project.edit_project")
+                self.assertEqual(form.name, project.name)
 
     def test_buttons_are_shown_when_there_is_something_to_do(self):
         project = self.as_delivery(self.project)
