@@ -89,6 +89,9 @@ class CrmLead(models.Model):
     def _saas_lose(self, renewals):
         if self.won_status == "lost":
             return
+        if self.won_status == "won":
+            # Cancelled after the renewal was signed: what is won can't be lost.
+            self._saas_leave_won_stage()
         reason = renewals.lost_reason_id[:1] or self.lost_reason_id
         self.activity_ids.action_done()
         self.action_set_lost(lost_reason_id=reason.id)
@@ -104,9 +107,16 @@ class CrmLead(models.Model):
             if not by_hand:
                 self.action_restore()
         elif self.won_status == "won" and self.saas_open_stage_id:
-            self.write({"stage_id": self.saas_open_stage_id.id})
-            self.saas_open_stage_id = False
-            self.action_set_automated_probability()
+            self._saas_leave_won_stage()
+
+    def _saas_leave_won_stage(self):
+        """Go back to the stage before it was won, else to the first open one."""
+        stage = self.saas_open_stage_id
+        if not stage or stage.is_won:
+            stage = self._stage_find(domain=[("is_won", "=", False)])
+        self.write({"stage_id": stage.id})
+        self.saas_open_stage_id = False
+        self.action_set_automated_probability()
 
     # ------------------------------------------------------------------
     # Called by the shipped rule

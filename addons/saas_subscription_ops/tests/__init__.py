@@ -54,6 +54,7 @@ from . import test_saas_renewal
 from . import test_saas_renewal_choice
 from . import test_saas_renewal_terms
 from . import test_saas_renewal_mended
+from . import test_saas_renewal_faults
 from . import test_saas_renewal_mail_day
 from . import test_saas_renewal_ways
 from . import test_flow_renewal_14_months
