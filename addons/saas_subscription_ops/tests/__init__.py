@@ -6,6 +6,8 @@ from . import test_saas_coupon
 from . import test_sale_order
 from . import test_sale_order_value
 from . import test_sale_order_amend
+from . import test_sale_order_amend_meanwhile
+from . import test_sale_order_amend_approval
 from . import test_sale_order_tour
 from . import test_onboarding
 from . import test_onboarding_packages
@@ -42,6 +44,9 @@ from . import test_saas_renewal_forecast
 from . import test_saas_renewal_kept
 from . import test_onboarding_access
 from . import test_onboarding_documents
+from . import test_onboarding_document_files
+from . import test_onboarding_document_reminders
+from . import test_onboarding_document_access
 from . import test_onboarding_waiting
 from . import test_onboarding_portal
 from . import test_saas_handover
