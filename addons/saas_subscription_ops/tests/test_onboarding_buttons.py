@@ -11,7 +11,8 @@ class TestOnboardingButtons(DocumentCase):
     """The project opens for all who find it; its buttons show when they can succeed."""
 
     def test_form_opens_for_readers(self):
-        for user in (self.auditor, self.delivery):
+        seller = self.new_user("form_seller", "sales_team.group_sale_salesman")
+        for user in (self.auditor, self.delivery, seller):
             for project in (self.project, self.template):
                 form = Form(project.with_user(user), "project.edit_project")
                 self.assertEqual(form.name, project.name)
