@@ -11,6 +11,7 @@
     "data": [
         "security/ir.model.access.csv",
         "security/saas_usage_billing_rules.xml",
+        "security/saas_meter_rules.xml",
         "data/decimal_precision_data.xml",
         "data/saas_event_type_data.xml",
         "data/saas_kpi_data.xml",

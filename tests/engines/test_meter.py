@@ -34,6 +34,13 @@ def event(hours=0, value=1, **data):
         ("not_in", ("eu", "7"), {"us", None}),
         ("exists", (), {"eu", "us", "7"}),
         ("missing", (), {None}),
+        ("=", ("7.0",), {"7"}),
+        (">", ("6.99",), {"7"}),
+        (">=", ("7",), {"7"}),
+        ("<", ("7",), set()),
+        ("<=", ("7.00",), {"7"}),
+        ("starts_with", ("e",), {"eu"}),
+        ("starts_with", ("7",), {"7"}),
     ],
 )
 def test_conditions(operator, values, kept) -> None:
@@ -45,11 +52,29 @@ def test_conditions(operator, values, kept) -> None:
 
 
 @pytest.mark.parametrize(
-    ("operator", "values"), [("~", ("a",)), ("=", ()), ("exists", ("a",))]
+    ("operator", "values"),
+    [
+        ("~", ("a",)),
+        ("=", ()),
+        ("in", ()),
+        ("exists", ("a",)),
+        (">", ("a",)),
+        ("<", ("1", "2")),
+        ("starts_with", ("",)),
+    ],
 )
 def test_unusable_conditions_are_refused(operator, values) -> None:
     with pytest.raises(usage.errors.TermsError):
         Condition("region", operator, values)
+
+
+def test_numbers_sent_as_text_are_compared_but_equal_as_texts_only() -> None:
+    data = {"size": "10.0"}
+    assert Condition("size", ">", ("9",)).holds(data)
+    assert not Condition("size", "=", ("10",)).holds(data)
+    assert Condition("size", "=", ("10.0",)).holds(data)
+    for value in (True, "ten", " 10", "1_0", "\u0661"):
+        assert not Condition("size", ">", ("-1",)).holds({"size": value})
 
 
 def test_a_window_is_half_open() -> None:

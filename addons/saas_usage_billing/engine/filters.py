@@ -1,23 +1,35 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 """Conditions on the data of an event."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
 from .errors import TermsError
 
-OPERATORS = ("=", "!=", "in", "not_in", "exists", "missing")
+#: Operators that compare numbers.
+COMPARISONS = (">", ">=", "<", "<=")
+_ONE = ("=", "!=", "starts_with", *COMPARISONS)
+_NONE = ("exists", "missing")
+OPERATORS = (*_ONE, "in", "not_in", *_NONE)
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What the value of a key must be; texts are compared exactly.
+    """What the value of a key must be.
 
-    ``values``: one for ``=`` and ``!=``, any number for ``in`` and ``not_in``, none for
-    the others. A key that is missing, or null, equals nothing.
+    ``=``, ``!=``, ``in`` and ``not_in`` compare texts exactly, and numbers of JSON as
+    decimals: 7 and 7.0 are the same. ``>`` and the like compare numbers, also those
+    sent as text; what is no number does not fulfil them. ``starts_with`` looks at the
+    text, also that of a number. A key that is missing, or null, equals nothing.
 
-    :raise TermsError: unknown operator, or a wrong number of values
+    ``values``: at least one for ``in`` and ``not_in``, none for ``exists`` and
+    ``missing``, one for the others.
+
+    :raise TermsError: unknown operator, a wrong number of values, an empty beginning,
+        or something else than a number to compare with
     """
 
     key: str
@@ -27,10 +39,22 @@ class Condition:
     def __post_init__(self) -> None:
         if self.operator not in OPERATORS:
             raise TermsError(f"unknown operator: {self.operator}")
-        wanted = {"=": (1,), "!=": (1,), "exists": (0,), "missing": (0,)}
-        counts = wanted.get(self.operator)
-        if counts is not None and len(self.values) not in counts:
-            raise TermsError(f"{self.operator} with {len(self.values)} values")
+        count = len(self.values)
+        if self.operator in _ONE:
+            is_fit = count == 1
+        else:
+            is_fit = (count == 0) == (self.operator in _NONE)
+        if not is_fit:
+            raise TermsError(f"{self.operator} with {count} values")
+        if self.operator in COMPARISONS and not self.numbers():
+            raise TermsError(f"{self.operator} needs a number: {self.values[0]}")
+        if self.operator == "starts_with" and not self.values[0]:
+            raise TermsError("every text starts with nothing")
+
+    def numbers(self) -> tuple[Decimal, ...]:
+        """Return those of the values that are numbers."""
+        found = (read_number(value) for value in self.values)
+        return tuple(number for number in found if number is not None)
 
     def holds(self, data: Mapping[str, object]) -> bool:
         """Return whether the data of an event fulfils the condition.
@@ -38,11 +62,43 @@ class Condition:
         :param data: decoded JSON object
         :return: True when it does
         """
-        text = as_text(data.get(self.key))
-        if self.operator in ("exists", "missing"):
-            return (text is not None) == (self.operator == "exists")
-        found = text in self.values
-        return found if self.operator in ("=", "in") else not found
+        value = data.get(self.key)
+        if self.operator in COMPARISONS:
+            return self._compares(read_number(value))
+        if self.operator in ("=", "in"):
+            return self._equals(value)
+        if self.operator in ("!=", "not_in"):
+            return not self._equals(value)
+        text = as_text(value)
+        if self.operator == "starts_with":
+            return text is not None and text.startswith(self.values[0])
+        return (text is not None) == (self.operator == "exists")
+
+    def _equals(self, value: object) -> bool:
+        if isinstance(value, Decimal | int) and not isinstance(value, bool):
+            return Decimal(value) in self.numbers()
+        return as_text(value) in self.values
+
+    def _compares(self, number: Decimal | None) -> bool:
+        if number is None:
+            return False
+        [bound] = self.numbers()
+        if number == bound:
+            return self.operator in (">=", "<=")
+        return (number > bound) == (self.operator in (">", ">="))
+
+
+def read_number(value: object) -> Decimal | None:
+    """Return a number of JSON, or a text that is one, exactly.
+
+    :param value: what the key of an event holds
+    :return: finite decimal; None for anything else
+    """
+    if isinstance(value, str):
+        return Decimal(value) if _NUMBER.fullmatch(value) else None
+    if isinstance(value, Decimal | int) and not isinstance(value, bool):
+        return Decimal(value)
+    return None
 
 
 def as_text(value: object) -> str | None:

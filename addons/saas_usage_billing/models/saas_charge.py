@@ -46,7 +46,7 @@ class SaasCharge(models.Model):
         price = self.env["saas.usage.price"].sudo().browse(self.details["price_id"])
         action["domain"] = [
             ("subscription_id", "=", self.subscription_id.id),
-            ("event_type", "=", price.meter_id.event_type),
+            ("counted_by_id", "=", price.meter_id.id),
             ("event_time", ">=", bounds["event_from"].replace("T", " ")),
             ("event_time", "<", bounds["event_to"].replace("T", " ")),
             ("batch_id", "<=", bounds["batch_max"]),

@@ -54,6 +54,13 @@ class SaasMeter(models.Model):
         tracking=True,
         help="Key in the event's data, for example bytes. Not needed to count events.",
     )
+    filter_ids = fields.One2many(
+        "saas.meter.filter",
+        "meter_id",
+        string="Conditions",
+        copy=True,
+        help="Only events that fulfil all of them count.",
+    )
     unit = fields.Char(
         required=True,
         default=lambda self: self.env._("units"),
@@ -119,7 +126,19 @@ class SaasMeter(models.Model):
         :return: ``MeterSpec``
         """
         self.ensure_one()
-        return MeterSpec(self.event_type, self.aggregation, self.value_key or None)
+        return MeterSpec(
+            self.event_type,
+            self.aggregation,
+            self.value_key or None,
+            conditions=self._get_conditions(),
+        )
+
+    def _get_conditions(self):
+        """Return what an event has to fulfil to count.
+
+        :return: tuple of the engine's ``Condition``
+        """
+        return tuple(row._get_condition() for row in self.filter_ids)
 
     def action_view_prices(self):
         """Open the prices of the meter.
@@ -143,7 +162,7 @@ class SaasMeter(models.Model):
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "saas_usage_billing.saas_usage_event_action"
         )
-        domain = [("event_type", "=", self.event_type)]
+        domain = [("counted_by_id", "=", self.id)]
         if self.company_id:
             domain.append(("company_id", "=", self.company_id.id))
         action["domain"] = domain

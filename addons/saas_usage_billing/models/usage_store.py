@@ -7,12 +7,11 @@ from decimal import Decimal
 
 from odoo.tools import SQL
 
-from ..engine.aggregate import AVERAGE_DECIMALS
 from ..engine.meter import Group, Measured
 from .usage_store_api import DEFAULT, Bounds, Intake, MeterSpec, Window, register_store
 from .usage_store_ingest import store_events
+from .usage_store_sql import aggregated, fulfilled
 
-_NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?$"
 #: Requests looked back at for ones that had not ended when others had.
 _LOOK_BACK = 10_000
 
@@ -34,35 +33,6 @@ def read_bounds(cr) -> Bounds:
     )
     missing = tuple(number for (number,) in cr.fetchall())
     return Bounds(batch_max, missing, stored_at)
-
-
-def _value(spec: MeterSpec) -> SQL:
-    text = SQL("(e.data ->> %s)", spec.value_key)
-    return SQL(
-        "CASE jsonb_typeof(e.data -> %(key)s) WHEN 'number' THEN %(text)s::numeric"
-        " WHEN 'string' THEN CASE WHEN %(text)s ~ %(number)s THEN %(text)s::numeric END"
-        " END",
-        key=spec.value_key,
-        text=text,
-        number=_NUMBER,
-    )
-
-
-def _aggregate(spec: MeterSpec) -> SQL:
-    if spec.aggregation == "count":
-        return SQL("count(*)")
-    if spec.aggregation == "unique":
-        return SQL("count(DISTINCT e.data ->> %s)", spec.value_key)
-    value = _value(spec)
-    if spec.aggregation == "latest":
-        return SQL(
-            "(array_agg(%(value)s ORDER BY e.event_time DESC, e.id DESC)"
-            " FILTER (WHERE %(value)s IS NOT NULL))[1]",
-            value=value,
-        )
-    if spec.aggregation == "avg":
-        return SQL("round(avg(%s), %s)", value, AVERAGE_DECIMALS)
-    return SQL("%s(%s)", SQL(spec.aggregation), value)
 
 
 def _seen(bounds: Bounds | None) -> SQL:
@@ -105,18 +75,19 @@ def aggregate(
                AND e.event_time >= w.t0 AND e.event_time < w.t1
              WHERE e.event_type = %(type)s
                AND e.event_time >= %(first)s AND e.event_time < %(last)s
-               AND %(seen)s
+               AND %(seen)s AND %(fulfilled)s
              GROUP BY w.number
             """,
             subscriptions=[window.subscription_id for window in windows],
             starts=[window.start for window in windows],
             ends=[window.end for window in windows],
-            value=_aggregate(spec),
+            value=aggregated(spec),
             type=spec.event_type,
             # Known when the statement is planned, so whole partitions are left out.
             first=min(window.start for window in windows),
             last=max(window.end for window in windows),
             seen=_seen(bounds),
+            fulfilled=fulfilled(spec.conditions),
         )
     )
     found = {
@@ -144,16 +115,17 @@ def aggregate_by_day(
              WHERE e.subscription_id = %(subscription)s
                AND e.event_time >= %(start)s AND e.event_time < %(end)s
                AND e.event_type = %(type)s
-               AND %(seen)s
+               AND %(seen)s AND %(fulfilled)s
              GROUP BY day
             """,
             tz=tz,
-            value=_aggregate(spec),
+            value=aggregated(spec),
             subscription=window.subscription_id,
             start=window.start,
             end=window.end,
             type=spec.event_type,
             seen=_seen(bounds),
+            fulfilled=fulfilled(spec.conditions),
         )
     )
     return {day: Measured(Decimal(value or 0), count) for day, value, count in rows}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
+from ..engine.filters import Condition
 from ..engine.meter import Group, Measured
 from ..exceptions import UsageStoreError
 
@@ -28,11 +29,15 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class MeterSpec:
-    """What to make of them: event type, aggregation, key of the value."""
+    """What to make of them: event type, aggregation, key of the value.
+
+    Only events that fulfil all ``conditions`` count.
+    """
 
     event_type: str
     aggregation: str
     value_key: str | None = None
+    conditions: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,19 @@ from decimal import Decimal
 from odoo.tests import tagged
 
 from ..engine.aggregate import AGGREGATIONS, UsageEvent
+from ..engine.filters import COMPARISONS, OPERATORS, Condition
 from ..engine.meter import Measured, MeterTerms, measure
 from ..engine.meter import Window as Span
 from ..models.usage_store_api import MeterSpec, Window, get_store
 from .common import UsageCase
 
 START = datetime(2026, 2, 1)
+#: Values of a key that conditions look at.
+ODD = [
+    *(None, "", "eu", "EU", "eu-1", "7", "7.0", " 7", "-3", "1e2", "7\n", "٧"),
+    *(7, 100, -3, 0, True, False, Decimal("7.5"), Decimal("0.000000000001")),
+]
+VALUES = ["eu", "e", "7", "7.0", "07", "100", "1e2", "-3", "true", "0", "7.5", "x"]
 
 
 @tagged("post_install", "-at_install")
@@ -38,6 +45,9 @@ class TestAggregate(UsageCase):
             key = pick.choice(["ann", "bob", "Ann", "1", None])
             if key is not None:
                 data["user"] = key
+            odd = pick.choice(ODD)
+            if odd is not None:
+                data["odd"] = odd
             batch.append(
                 cls.event(
                     subject=f"client-{index + 1}",
@@ -46,7 +56,7 @@ class TestAggregate(UsageCase):
                 )
             )
             cls.known[cls.subscriptions[index].id].append(
-                (at, UsageEvent(time=at, value=value, key=key, seq=seq))
+                (at, UsageEvent(at, value, key, seq, data))
             )
         for start in range(0, len(batch), 100):
             counts = cls.ingest_counts(batch[start : start + 100])
@@ -94,6 +104,46 @@ class TestAggregate(UsageCase):
                 for window in windows
             ]
             self.assertEqual(found, wanted, kind)
+
+    def measure_events(self, terms, window):
+        """Return what the engine makes of the events of a window."""
+        events = [event for _at, event in self.known[window.subscription_id]]
+        return measure(terms, events, Span(window.start, window.end))
+
+    def make_condition(self, pick):
+        operator = pick.choice(OPERATORS)
+        key = pick.choice(["odd", "odd", "user", "n", "nowhere"])
+        values = ()
+        if operator in ("in", "not_in"):
+            values = tuple(pick.sample(VALUES, 3))
+        elif operator not in ("exists", "missing"):
+            numeric = operator in COMPARISONS
+            values = (pick.choice(VALUES[2:8] if numeric else VALUES),)
+        return Condition(key, operator, values)
+
+    def test_conditions_equal_the_engine(self):
+        pick = random.Random(13)
+        windows = [
+            Window(subscription.id, START, START + timedelta(days=60))
+            for subscription in self.subscriptions
+        ]
+        kinds = set()
+        for _number in range(120):
+            conditions = tuple(
+                self.make_condition(pick) for _n in range(pick.choice([1, 1, 2]))
+            )
+            spec = MeterSpec("test.request", "sum", "n", conditions)
+            found = self.measure(spec, windows)
+            terms = MeterTerms("sum", conditions)
+            wanted = [self.measure_events(terms, window) for window in windows]
+            self.assertEqual(found, wanted, conditions)
+            by_day = get_store(self.env).aggregate_by_day(spec, windows[0], "UTC")
+            self.assertEqual(
+                sum(one.count for one in by_day.values()), wanted[0].count, conditions
+            )
+            if 0 < sum(one.count for one in wanted) < 600:
+                kinds |= {one.operator for one in conditions}
+        self.assertEqual(kinds, set(OPERATORS))
 
     def test_one_statement_for_any_number_of_windows(self):
         windows = self.windows()

@@ -10,6 +10,7 @@ from odoo.tests import BaseCase, tagged
 from ..controllers.usage_body import load
 from ..engine.event import ValidEvent, validate
 from ..models.usage_screen import (
+    Need,
     _accept_plain,
     dump,
     dump_storable,
@@ -18,7 +19,11 @@ from ..models.usage_screen import (
 )
 from .common import NOW, UsageFixture
 
-TYPES = {"test.request": (("bytes", True),), "login": (("user", False),), "ping": ()}
+TYPES = {
+    "test.request": (Need("bytes", True),),
+    "login": (Need("user", False),),
+    "ping": (),
+}
 ODD = [
     None,
     "",
