@@ -27,6 +27,7 @@
         "views/saas_subscription_views.xml",
         "views/portal_templates.xml",
         "views/saas_charge_views.xml",
+        "views/saas_billing_run_line_usage_views.xml",
         "views/saas_usage_billing_menus.xml",
     ],
     "assets": {

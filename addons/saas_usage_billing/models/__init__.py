@@ -18,3 +18,4 @@ from . import saas_subscription_usage_charges
 from . import saas_subscription_current_usage
 from . import saas_subscription_signal
 from . import saas_charge
+from . import saas_billing_run_line_usage

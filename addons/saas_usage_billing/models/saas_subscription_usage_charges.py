@@ -17,7 +17,6 @@ from ..engine.rating import Part, Usage, rate_usage, rounded
 from ..exceptions import UsagePriceError
 from .saas_subscription_usage_periods import CACHE
 from .saas_usage_price import format_quantity
-from .usage_store_api import get_store
 
 # Of the average price on an invoice line.
 AVERAGE_DIGITS = 8
@@ -39,13 +38,6 @@ class SaasSubscription(models.Model):
             for period, quantity in quantities.items()
         ]
         return proposed + [charge for charge in rated if charge]
-
-    def _get_usage_bounds(self):
-        """Return the bounds of what this transaction sees, read once."""
-        cache = self.env.cr.cache.setdefault(CACHE, {})
-        if "bounds" not in cache:
-            cache["bounds"] = get_store(self.env).bounds()
-        return cache["bounds"]
 
     def _get_usage_prices(self, usage_periods):
         """Return the price of each period, by its first day.

@@ -9,10 +9,12 @@ from odoo import api, models
 
 from odoo.addons.saas_subscription_ops.engine.period import day_start
 
-from .usage_store_api import Window, get_store
+from .usage_store_api import Bounds, Window, get_store
 
 #: Key of what billing reads once per transaction, in the cache of the cursor.
 CACHE = "saas_usage_billing"
+#: Context key: bounds, as plain values, to compute closed periods with.
+BOUNDS = "saas_usage_bounds"
 
 
 def to_naive(moment):
@@ -146,34 +148,56 @@ class SaasSubscription(models.Model):
             )
         return result
 
+    @api.model
+    def _get_given_bounds(self):
+        """Return the bounds that closed periods are to be computed with.
+
+        :return: ``Bounds`` of the context, None: all that this transaction sees
+        """
+        given = self.env.context.get(BOUNDS)
+        return Bounds.from_dict(given) if given else None
+
+    @api.model
+    def _get_usage_bounds(self):
+        """Return the given bounds, else those of what this transaction sees."""
+        cache = self.env.cr.cache.setdefault(CACHE, {})
+        given = self._get_given_bounds()
+        if given:
+            return given
+        if "bounds" not in cache:
+            cache["bounds"] = get_store(self.env).bounds()
+        return cache["bounds"]
+
     def _get_prefetched_usage(self, date_cutoff):
         """Return the quantities of closed periods, read once for a whole batch.
 
         A billing run asks subscription by subscription; the first question answers
         for all that were browsed together. The answer lives as long as the transaction
-        and is dropped when events are stored in it.
+        and is dropped when events are stored in it. With bounds in the context only
+        what was stored by then counts.
 
         :return: dict of ``UsagePeriod`` to Decimal, of this subscription
         """
         self.ensure_one()
+        bounds = self._get_given_bounds()
         cache = self.env.cr.cache.setdefault(CACHE, {})
-        key = date_cutoff, self.id
-        if key not in cache:
+        cache = cache.setdefault(("quantities", date_cutoff, bounds), {})
+        if self.id not in cache:
             batch = self.browse(self._prefetch_ids)
-            batch = batch.filtered(lambda record: (date_cutoff, record.id) not in cache)
+            batch = batch.filtered(lambda record: record.id not in cache)
             by_record = {
                 record.id: record._get_usage_periods(date_cutoff)
                 for record in batch | self
                 if record.state != "draft"
             }
             every = [period for own in by_record.values() for period in own]
-            quantities = self._get_usage_quantities(every)
+            quantities = self._get_usage_quantities(every, bounds)
             for record_id, own in by_record.items():
-                cache[date_cutoff, record_id] = {p: quantities[p] for p in own}
-        found = cache.get(key, {})
+                cache[record_id] = {p: quantities[p] for p in own}
+        found = cache.get(self.id, {})
         # Lines may have changed since the batch was read: what is asked now counts.
         wanted = self._get_usage_periods(date_cutoff)
         missing = [period for period in wanted if period not in found]
         if missing:
-            found.update(self._get_usage_quantities(missing))
+            found.update(self._get_usage_quantities(missing, bounds))
         return {period: found[period] for period in wanted}

@@ -165,13 +165,18 @@ class TestFlowUsageBilling(SubscriptionCase, UsageFixture):
         )
         cls.tie("client-1", cls.subscription)
 
-    def bill_usage(self, cutoff, invoice_date):
+    def prepare_usage(self, cutoff, invoice_date):
+        """Return a run that was computed, its held lines released."""
         run = self.create_run(cutoff, date_invoice=invoice_date)
         run.with_user(self.operator).action_compute()
+        held = run.line_ids.filtered(lambda line: line.state == "held")
+        held.comment = "Checked by the test"
+        held.with_user(self.operator).action_release()
+        return run
+
+    def bill_usage(self, cutoff, invoice_date):
+        run = self.prepare_usage(cutoff, invoice_date)
         if run.line_ids:
-            held = run.line_ids.filtered(lambda line: line.state == "held")
-            held.comment = "Checked by the test"
-            held.with_user(self.operator).action_release()
             self.approve(run)
             self.post(run)
         return run
@@ -255,3 +260,75 @@ class TestFlowUsageBilling(SubscriptionCase, UsageFixture):
         )
         self.assertEqual(line.state, "failed")
         self.assertIn("usage price", line.reason)
+
+    def test_usage_that_streams_in_after_the_approval_waits_for_the_next_run(self):
+        self.store(620, "2026-03-10")
+        run = self.approve(self.prepare_usage(date(2026, 4, 1), date(2026, 4, 1)))
+        self.store(100, "2026-03-20")
+
+        # what was approved is posted, with the evidence it was approved with
+        self.post(run)
+        self.assertEqual(run.line_ids.mapped("state"), ["posted"], run.line_ids.reason)
+        (charge,) = self.usage_charges()
+        self.assertEqual((charge.quantity, charge.amount), (620, 22.40))
+        self.assertEqual(charge._get_usage_recomputed(), 620)
+        events = self.env["saas.usage.event"]
+        domain = charge.action_view_usage_events()["domain"]
+        self.assertEqual(events.search_count(domain), 620)
+
+        # the next run bills what came in between
+        self.bill_usage(date(2026, 4, 1), date(2026, 4, 2))
+        adjustment = self.usage_charges() - charge
+        self.assertEqual((adjustment.quantity, adjustment.amount), (100, 2.00))
+        self.assertEqual(adjustment._get_usage_recomputed(), 720)
+
+    def test_each_line_is_posted_with_its_own_evidence(self):
+        other = self.create_subscription(
+            [{"product_id": self.calls.id}],
+            date_start=date(2026, 3, 1),
+            tz="UTC",
+        )
+        self.tie("client-2", other)
+        self.store(120, "2026-03-10")
+        self.store(130, "2026-03-10", "client-2")
+        run = self.prepare_usage(date(2026, 4, 1), date(2026, 4, 1))
+        self.store(10, "2026-03-11")
+        self.store(20, "2026-03-11", "client-2")
+
+        # one of the lines is computed again and sees what came in
+        again = run.line_ids.filtered(lambda line: line.subscription_id == other)
+        before = again.usage_bounds
+        again.with_user(self.operator).action_recompute()
+        self.assertGreater(again.usage_bounds["batch_max"], before["batch_max"])
+        self.assertTrue(again.usage_seen_at)
+        held = run.line_ids.filtered(lambda line: line.state == "held")
+        held.comment = "Checked by the test"
+        held.with_user(self.operator).action_release()
+        self.store(40, "2026-03-12")
+        self.store(40, "2026-03-12", "client-2")
+        self.post(self.approve(run))
+
+        self.assertEqual(set(run.line_ids.mapped("state")), {"posted"})
+        self.assertEqual(self.usage_charges().quantity, 120)
+        usage = other.charge_ids.filtered(lambda charge: charge.kind == "usage")
+        self.assertEqual(usage.quantity, 150)
+
+    def test_changed_price_is_not_posted_as_approved(self):
+        self.store(620, "2026-03-10")
+        run = self.approve(self.prepare_usage(date(2026, 4, 1), date(2026, 4, 1)))
+        self.price.tier_ids.filtered("is_open").unit_price = 0.01
+        self.post(run)
+        self.assertEqual(run.line_ids.state, "held")
+        self.assertIn("changed since the approval", run.line_ids.reason)
+        self.assertFalse(self.usage_charges())
+
+    def test_lines_without_metered_use_have_no_bounds(self):
+        plain = self.create_subscription(
+            [{"product_id": self.platform.id, "price_unit": 500.0}],
+            date_start=date(2026, 3, 1),
+        )
+        run = self.prepare_usage(date(2026, 4, 1), date(2026, 4, 1))
+        by_subscription = run.line_ids.grouped("subscription_id")
+        self.assertFalse(by_subscription[plain].usage_bounds)
+        self.assertFalse(by_subscription[plain].usage_seen_at)
+        self.assertTrue(by_subscription[self.subscription].usage_bounds)

@@ -1,0 +1,48 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""What was approved is what is posted, also while usage goes on arriving."""
+
+from datetime import datetime
+
+from odoo import api, fields, models
+
+from .saas_subscription_usage_periods import BOUNDS
+
+
+class SaasBillingRunLine(models.Model):
+    _inherit = "saas.billing.run.line"
+
+    usage_bounds = fields.Json(
+        readonly=True,
+        help="Which usage the line was computed with; it is posted with the same.",
+    )
+    usage_seen_at = fields.Datetime(
+        string="Usage Received Until",
+        compute="_compute_usage_seen_at",
+        help="Usage that arrived later is not in this line, also when it is posted "
+        "later: the next run bills it.",
+    )
+
+    @api.depends("usage_bounds")
+    def _compute_usage_seen_at(self):
+        for line in self:
+            stored_at = (line.usage_bounds or {}).get("stored_at")
+            line.usage_seen_at = stored_at and datetime.fromisoformat(stored_at)
+
+    def _compute_batch(self):
+        """Take down what the store shows now, before it is asked for quantities."""
+        self._set_usage_bounds()
+        return super()._compute_batch()
+
+    def _set_usage_bounds(self):
+        """Set the bounds of lines with metered use, clear those of all others."""
+        metered = self.filtered(lambda line: line.subscription_id._get_usage_lines())
+        if metered:
+            bounds = self.env["saas.subscription"]._get_usage_bounds()
+            metered.usage_bounds = bounds.as_dict()
+        (self - metered).filtered("usage_bounds").usage_bounds = False
+
+    def _get_due_charges(self, subscription) -> list:
+        """Compute usage from what the store showed when the line was computed."""
+        if self.usage_bounds:
+            subscription = subscription.with_context(**{BOUNDS: self.usage_bounds})
+        return super()._get_due_charges(subscription)
