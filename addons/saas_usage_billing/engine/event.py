@@ -14,6 +14,8 @@ from datetime import datetime, timedelta, timezone
 from decimal import Context, Decimal, InvalidOperation
 
 UTC = timezone.utc
+#: The only version of CloudEvents there is; events without one are taken for it.
+SPEC_VERSION = "1.0"
 _RFC3339 = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:)(\d{2})(?:\.(\d+))?"
     r"(?P<zone>[Zz]|[+-]\d{2}:\d{2})?",
@@ -107,6 +109,12 @@ def _validate(
     if source is None:
         source = default_source or None
     identifier = _text("id", raw.get("id"), limits)
+    if raw.get("specversion", SPEC_VERSION) != SPEC_VERSION:
+        raise _RefusedError(
+            "invalid_specversion",
+            "specversion",
+            f"Only CloudEvents {SPEC_VERSION} are understood.",
+        )
     kind = _text("type", raw.get("type"), limits)
     sender = _text("source", source, limits)
     subject = _text("subject", raw.get("subject"), limits)
@@ -173,6 +181,10 @@ def _data(
     raw: Mapping[str, object], limits: EventLimits
 ) -> tuple[Decimal | None, dict[str, str | int | bool | Decimal | None]]:
     """Return the value and the flat properties of an event."""
+    if "data_base64" in raw:
+        raise _RefusedError(
+            "invalid_data", "data_base64", "Send the data as JSON, not as data_base64."
+        )
     data = raw.get("data")
     if data is None:
         data = {}

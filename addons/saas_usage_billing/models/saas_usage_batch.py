@@ -6,7 +6,10 @@ from .usage_schema import widen_batch_id
 
 
 class SaasUsageBatch(models.Model):
-    """One request to the usage API, with what became of its events."""
+    """What one source sent in one request, with what became of its events.
+
+    A request with events of several sources is several rows of one correlation id.
+    """
 
     _name = "saas.usage.batch"
     _description = "Usage Request"
@@ -26,7 +29,7 @@ class SaasUsageBatch(models.Model):
         readonly=True,
         index="btree_not_null",
         ondelete="restrict",
-        help="Empty when the request had events of several sources, or of none.",
+        help="Empty: events of no known source.",
     )
     correlation_id = fields.Char(required=True, readonly=True, index=True)
     kind = fields.Selection(

@@ -1,9 +1,10 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 import json
 import uuid
-from collections import Counter
-from dataclasses import dataclass, field, replace
+from collections import defaultdict
+from dataclasses import replace
 from datetime import datetime, timezone
+from operator import itemgetter
 
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
@@ -13,20 +14,15 @@ from odoo.tools import SQL, ormcache
 from ..exceptions import UsageStoreError
 from .saas_meter import NUMERIC
 from .usage_fields import BigMany2one
+from .usage_result import DUPLICATE, QUARANTINED, REJECTED, IngestResult, Outcome
 from .usage_schema import create_store
 from .usage_screen import (
     dump_storable,
-    Need,
     make_source_rule,
     refuse_good,
     screen,
 )
 from .usage_store_api import Intake, get_store
-
-STORED = "stored"
-DUPLICATE = "duplicate"
-QUARANTINED = "quarantined"
-REJECTED = "rejected"
 
 _UNRESOLVED = {
     "unknown_subject": (
@@ -42,73 +38,6 @@ _UNRESOLVED = {
         " for this event. Name the subscription in the external id."
     ),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What happened to one event of a request."""
-
-    index: int
-    event_id: str | None
-    status: str
-    code: str
-    message: str
-
-    def as_dict(self):
-        """Return the entry of the API answer."""
-        return {
-            "index": self.index,
-            "id": self.event_id,
-            "status": self.status,
-            "code": self.code,
-            "message": self.message,
-        }
-
-
-@dataclass(slots=True)
-class IngestResult:
-    """The answer to a request: counts, and every event that was not stored.
-
-    ``received = stored + duplicate + quarantined``; rejected events are the part of the
-    quarantined ones that have no identity and so cannot be replayed.
-    """
-
-    correlation_id: str
-    batch_id: int = 0
-    events: list = field(default_factory=list)
-    outcomes: list = field(default_factory=list)
-
-    @property
-    def counts(self):
-        """Return received, stored, duplicate, quarantined and rejected."""
-        statuses = Counter(outcome.status for outcome in self.outcomes)
-        rejected = statuses[REJECTED]
-        return {
-            "received": len(self.events),
-            "stored": len(self.events) - len(self.outcomes),
-            "duplicate": statuses[DUPLICATE],
-            "quarantined": statuses[QUARANTINED] + rejected,
-            "rejected": rejected,
-        }
-
-    def as_answer(self, everything=False):
-        """Return the body of the API answer.
-
-        :param bool everything: list stored events, too
-        """
-        entries = {outcome.index: outcome.as_dict() for outcome in self.outcomes}
-        if everything:
-            for index, event in enumerate(self.events):
-                if index not in entries:
-                    entries[index] = Outcome(
-                        index, event["id"], STORED, STORED, ""
-                    ).as_dict()
-        return {
-            **self.counts,
-            "batch_id": self.batch_id,
-            "correlation_id": self.correlation_id,
-            "events": [entries[index] for index in sorted(entries)],
-        }
 
 
 class SaasUsageEvent(models.Model):
@@ -221,7 +150,7 @@ class SaasUsageEvent(models.Model):
 
         :param list events: decoded JSON values, numbers as int or ``Decimal``
         :param str correlation_id: id of the process, kept with the request
-        :param str kind: ``api`` or ``replay``, for the log of requests
+        :param str kind: of ``saas.usage.batch``, for the log of requests
         :param at: aware datetime the age of the events is measured from; default now
         :return: ``IngestResult``
         """
@@ -231,21 +160,45 @@ class SaasUsageEvent(models.Model):
         sources, types = self._get_rules(at or now)
         screened = screen(events, sources, types, at or now)
         data = self._take_out_unstorable(screened, events)
-        self.env.cr.execute("SELECT nextval('saas_usage_batch_id_seq')")
-        result.batch_id = self.env.cr.fetchone()[0]
+        self._number_request(screened, sources, result)
         stamp = now.replace(tzinfo=None)
         if screened.rows:
             self._store(screened, list(sources), data, result, stamp)
-        self._sort_duplicates(screened, result)
+        self._sort_duplicates(screened, sources, result)
         waiting = self._sort_problems(screened.problems, result)
-        self._log_request(result, screened, kind, stamp)
-        self.env["saas.usage.quarantine"]._keep(
-            waiting, result.batch_id, stamp, count=kind != "replay"
-        )
+        self._log_request(result, kind, stamp)
+        self._keep_waiting(waiting, result, stamp, kind)
         # What billing has read of the store in this transaction is outdated.
         self.env.cr.cache.pop("saas_usage_billing", None)
         self.invalidate_model()
         return result
+
+    @api.model
+    def _number_request(self, screened, sources, result):
+        """Count what each source sent and draw a number for each of them.
+
+        A request is logged per source, so that control, watermark and evidence are
+        exact per source; one with no event at all is logged, too.
+        """
+        received = result.received
+        received.update(map(itemgetter(2), screened.rows))
+        received.update(problem.source_id for problem in screened.problems)
+        received.update(
+            sources[result.events[index]["source"]].source_id
+            for index, _first in screened.duplicates
+        )
+        senders = list(received) or [None]
+        query = SQL(
+            "SELECT nextval('saas_usage_batch_id_seq') FROM generate_series(1, %s)",
+            len(senders),
+        )
+        numbers = sorted(number for (number,) in self.env.execute_query(query))
+        result.batch_ids = dict(zip(senders, numbers, strict=True))
+        result.codes = {
+            rule.source_id: code
+            for code, rule in sources.items()
+            if rule.source_id in result.batch_ids
+        }
 
     @api.model
     def _get_rules(self, now):
@@ -276,7 +229,7 @@ class SaasUsageEvent(models.Model):
         for meter in meters:
             needs = types.setdefault(meter.event_type, {})
             if meter.aggregation != "count":
-                key = meter.value_key, meter._get_conditions()
+                key = meter.value_key
                 numeric = meter.aggregation in NUMERIC
                 needs[key] = needs.get(key, False) or numeric
         return (
@@ -284,13 +237,7 @@ class SaasUsageEvent(models.Model):
                 (source.code, source.id, source.max_age_days, source.max_future_minutes)
                 for source in sources
             ],
-            {
-                event_type: tuple(
-                    Need(key, is_numeric, conditions)
-                    for (key, conditions), is_numeric in needs.items()
-                )
-                for event_type, needs in types.items()
-            },
+            {event_type: tuple(needs.items()) for event_type, needs in types.items()},
         )
 
     @api.model
@@ -314,11 +261,21 @@ class SaasUsageEvent(models.Model):
     def _store(self, screened, codes, data, result, now):
         """Store the good events; note duplicates and unresolved subjects."""
         intake = Intake(self.env.company.id, codes, screened.rows, data)
-        batch_ids = {row[2]: result.batch_id for row in screened.rows}
-        for position, reason in get_store(self.env).store(intake, batch_ids, now):
+        left = dict(get_store(self.env).store(intake, result.batch_ids, now))
+        for position, reason in left.items():
             self._note_left(screened, screened.rows[position], reason, result)
+        self._note_times(screened.rows, left, result)
         event_ids = [row[1] for row in screened.rows]
         self.env["saas.usage.quarantine"]._close_stored(event_ids, now)
+
+    @api.model
+    def _note_times(self, rows, left, result):
+        """Note the first and last time stored per source; ISO text sorts by time."""
+        if left:
+            rows = [row for n, row in enumerate(rows) if n not in left]
+        for source_id in set(map(itemgetter(2), rows)):
+            own = [row[5] for row in rows if row[2] == source_id]
+            result.times[source_id] = min(own), max(own)
 
     @api.model
     def _note_left(self, screened, row, reason, result):
@@ -327,7 +284,7 @@ class SaasUsageEvent(models.Model):
         if reason is None:
             message = "An event with this source and id is stored already."
             result.outcomes.append(
-                Outcome(index, event_id, DUPLICATE, DUPLICATE, message)
+                Outcome(index, event_id, DUPLICATE, DUPLICATE, message, source_id)
             )
             return
         message = _UNRESOLVED[reason].format(subject=subject)
@@ -336,20 +293,22 @@ class SaasUsageEvent(models.Model):
         )
 
     @api.model
-    def _sort_duplicates(self, screened, result):
+    def _sort_duplicates(self, screened, sources, result):
         """Give repeats within the request the fate of the first one."""
         failed = {problem.index: problem for problem in screened.problems}
         for index, first in screened.duplicates:
             if first in failed:
                 screened.problems.append(replace(failed[first], index=index))
                 continue
+            event = result.events[index]
             result.outcomes.append(
                 Outcome(
                     index,
-                    result.events[index]["id"],
+                    event["id"],
                     DUPLICATE,
                     DUPLICATE,
                     "The same event is in this request already.",
+                    sources[event["source"]].source_id,
                 )
             )
 
@@ -371,7 +330,9 @@ class SaasUsageEvent(models.Model):
                 code, message = problem.code, problem.message
                 waiting.append(problem)
             result.outcomes.append(
-                Outcome(problem.index, event_id, status, code, message)
+                Outcome(
+                    problem.index, event_id, status, code, message, problem.source_id
+                )
             )
         return waiting
 
@@ -393,30 +354,49 @@ class SaasUsageEvent(models.Model):
         return set(self.env.execute_query(query))
 
     @api.model
-    def _log_request(self, result, screened, kind, now):
-        """Write the row of the request log."""
-        sources = {row[2] for row in screened.rows}
-        sources |= {problem.source_id for problem in screened.problems}
-        sources.discard(None)
-        self.env.cr.execute(
-            """
-            INSERT INTO saas_usage_batch (
-                id, received_at, company_id, user_id, source_id, correlation_id, kind,
-                received, stored, duplicate, quarantined, rejected
-            ) VALUES (
-                %(id)s, %(now)s, %(company)s, %(user)s, %(source)s, %(correlation)s,
-                %(kind)s, %(received)s, %(stored)s, %(duplicate)s, %(quarantined)s,
-                %(rejected)s
+    def _log_request(self, result, kind, now):
+        """Write the rows of the request log, one per source."""
+        rows = []
+        for source_id, counts in result.counts_by_source.items():
+            first, last = result.times.get(source_id, (None, None))
+            rows.append(
+                (
+                    result.batch_ids[source_id],
+                    now,
+                    self.env.company.id,
+                    self.env.uid,
+                    source_id,
+                    result.correlation_id,
+                    kind,
+                    counts["received"],
+                    counts["stored"],
+                    counts["duplicate"],
+                    counts["quarantined"],
+                    counts["rejected"],
+                    first,
+                    last,
+                )
             )
-            """,
-            {
-                "id": result.batch_id,
-                "now": now,
-                "company": self.env.company.id,
-                "user": self.env.uid,
-                "source": sources.pop() if len(sources) == 1 else None,
-                "correlation": result.correlation_id,
-                "kind": kind,
-                **result.counts,
-            },
+        self.env.cr.execute(
+            SQL(
+                """
+                INSERT INTO saas_usage_batch (
+                    id, received_at, company_id, user_id, source_id, correlation_id,
+                    kind, received, stored, duplicate, quarantined, rejected, time_min,
+                    time_max
+                ) VALUES %s
+                """,
+                SQL(", ").join(SQL("%s", row) for row in rows),
+            )
         )
+
+    @api.model
+    def _keep_waiting(self, waiting, result, now, kind):
+        """Quarantine problems with the number their source has in the request."""
+        groups = defaultdict(list)
+        for problem in waiting:
+            groups[problem.source_id].append(problem)
+        for source_id, problems in groups.items():
+            self.env["saas.usage.quarantine"]._keep(
+                problems, result.batch_ids[source_id], now, count=kind != "replay"
+            )

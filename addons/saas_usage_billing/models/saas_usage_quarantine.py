@@ -86,6 +86,7 @@ class SaasUsageQuarantine(models.Model):
             ("negative_value", "Negative value"),
             ("value_out_of_range", "Value out of range"),
             ("bad_data", "Unusable data"),
+            ("bad_specversion", "Unknown version of CloudEvents"),
             ("too_many_properties", "Too many properties"),
             ("missing_id", "No id"),
             ("bad_id", "Unusable id"),

@@ -69,7 +69,7 @@ class TestIngest(UsageCase):
         )
         self.assertEqual(len(self.events_of()), 2)
         kept = self.env["saas.usage.quarantine"].search(
-            [("batch_id", "=", result.batch_id)]
+            [("batch_id", "in", list(result.batch_ids.values()))]
         )
         self.assertEqual(len(kept), 10)
         self.assertEqual(len(kept.filtered("is_rejected")), 2)
@@ -84,6 +84,100 @@ class TestIngest(UsageCase):
         self.assertEqual(
             (batch.received, batch.stored, batch.duplicate, batch.quarantined),
             (2, 1, 0, 1),
+        )
+
+    def test_request_is_logged_per_source(self):
+        other = self.env["saas.usage.source"].create(
+            {"name": "Other", "code": "other", "max_age_days": 3650}
+        )
+        self.tie("client-1", self.subscription, source="other")
+        same = self.event(id="twice", source="other", time="2026-04-02T10:00:00.5Z")
+        result = self.ingest(
+            [
+                self.event(time="2026-04-02T10:00:00Z"),
+                self.event(time="2026-04-01T09:00:00+02:00"),
+                self.event(subject="nobody", time="2026-03-01T09:00:00Z"),
+                same,
+                same,
+                self.event(source="unknown"),
+                "text",
+            ],
+            correlation_id="mixed",
+        )
+        batches = self.env["saas.usage.batch"].search(
+            [("correlation_id", "=", "mixed")]
+        )
+        figures = {
+            batch.source_id: (
+                batch.received,
+                batch.stored,
+                batch.duplicate,
+                batch.quarantined,
+                batch.rejected,
+                str(batch.time_min or ""),
+                str(batch.time_max or ""),
+            )
+            for batch in batches
+        }
+        at = "2026-04-02 10:00:00"
+        self.assertEqual(
+            figures,
+            {
+                self.source: (3, 2, 0, 1, 0, "2026-04-01 07:00:00", at),
+                other: (2, 1, 1, 0, 0, f"{at}.500000", f"{at}.500000"),
+                self.source.browse(): (2, 0, 0, 2, 1, "", ""),
+            },
+        )
+        self.assertEqual(
+            result.as_answer()["batch_ids"],
+            [
+                {"source": source.code or None, "batch_id": number}
+                for source in (self.source, other, self.source.browse())
+                for number in batches.filtered(lambda b, s=source: b.source_id == s).ids
+            ],
+        )
+        # Evidence and what waits have the number of their own source.
+        for event in self.events_of():
+            self.assertEqual(event.batch_id.source_id, event.source_id)
+        waiting = self.env["saas.usage.quarantine"].search(
+            [("batch_id", "in", batches.ids)]
+        )
+        self.assertEqual(len(waiting), 3)
+        for row in waiting:
+            self.assertEqual(row.batch_id.source_id, row.source_id)
+
+    def test_times_of_a_request_are_those_stored(self):
+        self.ingest([self.event(id="known", time="2026-03-02T10:00:00Z")])
+        result = self.ingest(
+            [
+                self.event(id="known", time="2026-03-01T10:00:00Z"),
+                self.event(time="2026-03-05T10:00:00Z"),
+                self.event(subject="nobody", time="2026-03-09T10:00:00Z"),
+            ]
+        )
+        batch = self.env["saas.usage.batch"].browse(result.batch_id)
+        self.assertEqual(str(batch.time_min), "2026-03-05 10:00:00")
+        self.assertEqual(str(batch.time_max), "2026-03-05 10:00:00")
+
+    def test_cloudevents_it_cannot_read_are_quarantined(self):
+        result = self.ingest(
+            [
+                self.event(specversion="0.3"),
+                self.event(specversion=1),
+                self.event(data_base64="e30="),
+                self.event(specversion=None),
+            ]
+        )
+        self.assertEqual(
+            self.codes(result),
+            {0: "bad_specversion", 1: "bad_specversion", 2: "bad_data"},
+        )
+        kept = self.env["saas.usage.quarantine"].search(
+            [("batch_id", "=", result.batch_id)]
+        )
+        self.assertEqual(
+            sorted(kept.mapped("reason")),
+            ["bad_data", "bad_specversion", "bad_specversion"],
         )
 
     def test_repeat_is_a_duplicate_whatever_else_changed(self):
