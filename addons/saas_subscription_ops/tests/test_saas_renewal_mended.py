@@ -167,7 +167,8 @@ class TestRenewalGoesOn(RenewalCase):
                     lambda e, order=order: e.res_id == order.id
                 )
                 self.assertEqual(raised.state, "open")
-                self.run_day(date(2027, 1, 3))
+                # The contact of both contracts gets one mail a day.
+                self.run_day(date(2027, 1, 3), date(2027, 1, 4))
                 self.assertEqual(self.results(renewal)["quote", 90], "done")
                 self.assertEqual(self.results(renewal)["remind", 60], "done")
                 self.assertTrue(renewal.order_id)
@@ -224,7 +225,8 @@ class TestRenewalGoesOn(RenewalCase):
         renewal = self.renewal(subscription)
         self.assertIn("unless you cancel by", self.get_mail(renewal).body_html)
         # After an outage the reminder and the to-do come when notice is over.
-        late = self.contract()
+        # A contact gets one mail a day: this contract has another one.
+        late = self.contract(partner_id=self.partner.copy({"name": "Late Ltd"}).id)
         self.run_day(date(2027, 2, 10))
         renewal = self.renewal(late)
         body = " ".join(self.get_mail(renewal).body_html.split())
