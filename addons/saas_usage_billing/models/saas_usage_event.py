@@ -17,6 +17,7 @@ from .usage_fields import BigMany2one
 from .usage_result import DUPLICATE, QUARANTINED, REJECTED, IngestResult, Outcome
 from .usage_schema import create_store
 from .usage_screen import (
+    Need,
     dump_storable,
     make_source_rule,
     refuse_good,
@@ -229,7 +230,7 @@ class SaasUsageEvent(models.Model):
         for meter in meters:
             needs = types.setdefault(meter.event_type, {})
             if meter.aggregation != "count":
-                key = meter.value_key
+                key = meter.value_key, meter._get_conditions()
                 numeric = meter.aggregation in NUMERIC
                 needs[key] = needs.get(key, False) or numeric
         return (
@@ -237,7 +238,13 @@ class SaasUsageEvent(models.Model):
                 (source.code, source.id, source.max_age_days, source.max_future_minutes)
                 for source in sources
             ],
-            {event_type: tuple(needs.items()) for event_type, needs in types.items()},
+            {
+                event_type: tuple(
+                    Need(key, is_numeric, conditions)
+                    for (key, conditions), is_numeric in needs.items()
+                )
+                for event_type, needs in types.items()
+            },
         )
 
     @api.model

@@ -12,8 +12,10 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from typing import NamedTuple
 
 from ..engine.event import SPEC_VERSION, EventLimits, Rejection, validate
+from ..engine.filters import Condition, matches
 
 SEPARATOR = "\x1f"
 _LIMITS = EventLimits()
@@ -58,6 +60,14 @@ def make_source_rule(source_id, now, max_age_days, max_future_minutes):
     lead = timedelta(minutes=max_future_minutes)
     limits = EventLimits(max_age=age, max_lead=lead)
     return SourceRule(source_id, now - age, now + lead, limits)
+
+
+class Need(NamedTuple):
+    """A value the meters of an event type read from events with these conditions."""
+
+    key: str
+    is_numeric: bool
+    conditions: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +121,7 @@ def screen(events, sources, types, now):
 
     :param list events: decoded items, numbers as int or ``Decimal``
     :param dict sources: code -> ``SourceRule``
-    :param dict types: event type -> tuple of (key, is_numeric) its meters need
+    :param dict types: event type -> tuple of what its meters ``Need``
     :param now: aware UTC datetime of the arrival
     :return: ``Screened``; of equal (source, id) the first good one counts
     """
@@ -173,7 +183,9 @@ def _accept_plain(event, sources, types, keys):
         data = event.get("data")
         if not _is_plain_data(data, keys):
             return None
-        for key, is_numeric in needs:
+        for key, is_numeric, conditions in needs:
+            if conditions and not matches(conditions, data or {}):
+                continue
             value = data[key]
             if value == "" or value is None or type(value) is bool:
                 return None
@@ -269,7 +281,9 @@ def _has_identity(event):
 
 def _check_values(data, needs):
     """Return (code, message) when a meter could not read its value, else None."""
-    for key, is_numeric in needs:
+    for key, is_numeric, conditions in needs:
+        if not matches(conditions, data):
+            continue
         value = data.get(key)
         if value is None or value == "":
             return "missing_value", f"The meter needs data.{key}, which is missing."
