@@ -25,6 +25,8 @@
         "views/saas_meter_views.xml",
         "views/product_template_views.xml",
         "views/saas_subscription_views.xml",
+        "views/res_config_settings_usage_views.xml",
+        "views/res_users_views.xml",
         "views/portal_templates.xml",
         "views/saas_charge_views.xml",
         "views/saas_billing_run_line_usage_views.xml",

@@ -71,6 +71,21 @@ def correlation_id(httprequest) -> str:
     return environ["saas.correlation_id"]
 
 
+def note_headers(httprequest, headers):
+    """Have headers added to the answer of a request, whatever it will be.
+
+    :param dict headers: values by name
+    """
+    httprequest.environ.setdefault("saas.headers", {}).update(headers)
+
+
+def _get_common_headers(httprequest):
+    return {
+        CORRELATION_HEADER: correlation_id(httprequest),
+        **httprequest.environ.get("saas.headers", {}),
+    }
+
+
 def json_response(data, status=200, headers=None):
     """Return a compact JSON response.
 
@@ -105,8 +120,8 @@ class SaasRestDispatcher(Dispatcher):
         return endpoint(**self.request.params)
 
     def post_dispatch(self, response):
-        """Echo the correlation id."""
-        response.headers[CORRELATION_HEADER] = correlation_id(self.request.httprequest)
+        """Echo the correlation id and add what the route noted."""
+        response.headers.update(_get_common_headers(self.request.httprequest))
         return super().post_dispatch(response)
 
     def handle_error(self, exc):
@@ -119,7 +134,7 @@ class SaasRestDispatcher(Dispatcher):
         return json_response(
             {"error": {"code": error.error, "message": error.description}},
             error.code,
-            {CORRELATION_HEADER: correlation_id(httprequest), **error.extra_headers},
+            {**_get_common_headers(httprequest), **error.extra_headers},
         )
 
     def _get_api_error(self, exc):

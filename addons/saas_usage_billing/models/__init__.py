@@ -11,6 +11,9 @@ from . import saas_usage_event_meter
 from . import saas_usage_quarantine
 from . import saas_usage_control
 from . import product_template
+from . import res_company_usage
+from . import res_users_usage
+from . import res_config_settings_usage
 from . import sale_order
 from . import saas_subscription
 from . import saas_subscription_usage_periods

@@ -2,6 +2,7 @@
 import json
 import uuid
 from collections import defaultdict
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from datetime import datetime, timezone
 from operator import itemgetter
@@ -144,7 +145,7 @@ class SaasUsageEvent(models.Model):
             cr.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
 
     @api.model
-    def _ingest(self, events, correlation_id=None, kind="api", at=None):
+    def _ingest(self, events, correlation_id=None, kind="api", at=None, dry_run=False):
         """Store a batch of events: each is stored, a duplicate, or quarantined.
 
         Never all-or-nothing: one bad event does not touch the others.
@@ -153,34 +154,48 @@ class SaasUsageEvent(models.Model):
         :param str correlation_id: id of the process, kept with the request
         :param str kind: of ``saas.usage.batch``, for the log of requests
         :param at: aware datetime the age of the events is measured from; default now
+        :param bool dry_run: tell what would become of the events, and keep nothing
         :return: ``IngestResult``
         """
         self.env.flush_all()
         now = datetime.now(timezone.utc)
-        result = IngestResult(correlation_id or uuid.uuid4().hex, events=events)
-        sources, types = self._get_rules(at or now)
-        screened = screen(events, sources, types, at or now)
-        data = self._take_out_unstorable(screened, events)
-        self._number_request(screened, sources, result)
         stamp = now.replace(tzinfo=None)
-        if screened.rows:
-            self._store(screened, list(sources), data, result, stamp)
-        self._sort_duplicates(screened, sources, result)
-        waiting = self._sort_problems(screened.problems, result)
-        self._log_request(result, kind, stamp)
-        self._keep_waiting(waiting, result, stamp, kind)
+        result = IngestResult(correlation_id or uuid.uuid4().hex, dry_run)
+        result.events = events
+        guard = nullcontext()
+        if dry_run:
+            # Left by rolling back: the same statements, and nothing remains of them.
+            guard = closing(self.env.cr.savepoint(flush=False))
+        with guard:
+            waiting = self._take_in(result, at or now, stamp)
+        if not dry_run:
+            self._log_request(result, kind, stamp)
+            self._keep_waiting(waiting, result, stamp, kind)
         # What billing has read of the store in this transaction is outdated.
         self.env.cr.cache.pop("saas_usage_billing", None)
         self.invalidate_model()
         return result
 
     @api.model
-    def _number_request(self, screened, sources, result):
-        """Count what each source sent and draw a number for each of them.
+    def _take_in(self, result, at, now):
+        """Screen and store the events of a request and note what became of each.
 
-        A request is logged per source, so that control, watermark and evidence are
-        exact per source; one with no event at all is logged, too.
+        :return: problems that belong in quarantine
         """
+        sources, types = self._get_rules(at)
+        screened = screen(result.events, sources, types, at)
+        data = self._take_out_unstorable(screened, result.events)
+        self._count_received(screened, sources, result)
+        if not result.is_dry_run:
+            self._number_request(sources, result)
+        if screened.rows:
+            self._store(screened, list(sources), data, result, now)
+        self._sort_duplicates(screened, sources, result)
+        return self._sort_problems(screened.problems, result)
+
+    @api.model
+    def _count_received(self, screened, sources, result):
+        """Count what each source sent."""
         received = result.received
         received.update(map(itemgetter(2), screened.rows))
         received.update(problem.source_id for problem in screened.problems)
@@ -188,7 +203,15 @@ class SaasUsageEvent(models.Model):
             sources[result.events[index]["source"]].source_id
             for index, _first in screened.duplicates
         )
-        senders = list(received) or [None]
+
+    @api.model
+    def _number_request(self, sources, result):
+        """Draw a number for each source of a request.
+
+        A request is logged per source, so that control, watermark and evidence are
+        exact per source; one with no event at all is logged, too.
+        """
+        senders = list(result.received) or [None]
         query = SQL(
             "SELECT nextval('saas_usage_batch_id_seq') FROM generate_series(1, %s)",
             len(senders),
@@ -268,7 +291,8 @@ class SaasUsageEvent(models.Model):
     def _store(self, screened, codes, data, result, now):
         """Store the good events; note duplicates and unresolved subjects."""
         intake = Intake(self.env.company.id, codes, screened.rows, data)
-        left = dict(get_store(self.env).store(intake, result.batch_ids, now))
+        batch_ids = result.batch_ids or dict.fromkeys(result.received, 0)
+        left = dict(get_store(self.env).store(intake, batch_ids, now))
         for position, reason in left.items():
             self._note_left(screened, screened.rows[position], reason, result)
         self._note_times(screened.rows, left, result)

@@ -44,10 +44,11 @@ class IngestResult:
 
     ``batch_ids`` has the number of the request per source id, None for events of no
     known source; ``received`` how many events each sent, ``times`` the first and the
-    last event time stored of each (naive UTC text).
+    last event time stored of each (naive UTC text). A dry run has no numbers.
     """
 
     correlation_id: str
+    is_dry_run: bool = False
     batch_ids: dict = field(default_factory=dict)
     codes: dict = field(default_factory=dict)
     received: Counter = field(default_factory=Counter)
@@ -97,6 +98,7 @@ class IngestResult:
                 for source_id, batch_id in self.batch_ids.items()
             ],
             "correlation_id": self.correlation_id,
+            "dry_run": self.is_dry_run,
             "events": [entries[index] for index in sorted(entries)],
         }
 

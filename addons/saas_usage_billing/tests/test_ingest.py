@@ -146,6 +146,41 @@ class TestIngest(UsageCase):
         for row in waiting:
             self.assertEqual(row.batch_id.source_id, row.source_id)
 
+    def test_dry_run_answers_the_same_and_keeps_nothing(self):
+        self.ingest([self.event(id="known")])
+        events = [
+            self.event(id="new", time="2026-01-01T00:00:00Z"),
+            self.event(id="new", data={"bytes": -1}),
+            self.event(id="known"),
+            self.event(id="lost", subject="nobody"),
+            self.event(source="unknown"),
+            "text",
+        ]
+        logged = self.env["saas.usage.batch"].search_count([])
+        kept = self.env["saas.usage.quarantine"].search_count([])
+        dry = self.ingest(events, dry_run=True)
+        answer = dry.as_answer()
+        self.assertTrue(answer["dry_run"])
+        self.assertIsNone(answer["batch_id"])
+        self.assertEqual(answer["batch_ids"], [])
+        self.assertEqual(self.events_of().mapped("event_id"), ["known"])
+        self.assertEqual(self.env["saas.usage.batch"].search_count([]), logged)
+        self.assertEqual(self.env["saas.usage.quarantine"].search_count([]), kept)
+        real = self.ingest(events)
+        self.assertEqual(self.codes(dry), self.codes(real))
+        self.assertEqual(dry.counts, real.counts)
+        self.assertEqual(real.counts["stored"], 1)
+
+    def test_dry_run_leaves_what_waits_open(self):
+        event = self.event(id="waits", subject="later")
+        self.ingest([event])
+        self.tie("later", self.subscription)
+        self.assertEqual(self.ingest([event], dry_run=True).counts["stored"], 1)
+        row = self.env["saas.usage.quarantine"].search([("event_id", "=", "waits")])
+        self.assertEqual(row.state, "open")
+        self.ingest([event])
+        self.assertEqual(row.state, "replayed")
+
     def test_times_of_a_request_are_those_stored(self):
         self.ingest([self.event(id="known", time="2026-03-02T10:00:00Z")])
         result = self.ingest(

@@ -254,6 +254,70 @@ class TestIngestHttp(UsageFixture, HttpCase):
         self.assertRefused(response, 503, "try_again")
         self.assertEqual(response.headers["Retry-After"], "1")
 
+    def test_parameters_are_understood_or_refused(self):
+        for query in (
+            "?details=most",
+            "?details=",
+            "?dry_run=yes",
+            "?strict=2",
+            "?dryrun=1",
+            "?details=all&details=all",
+        ):
+            response = self.post([self.good()], query=query)
+            self.assertRefused(response, 422, "bad_parameter")
+        self.assertFalse(self.events_of())
+        for params in ({"subject": "a\0b"}, {"subject": "x" * 300}, {"sub": "x"}):
+            self.assertRefused(self.current(**params), 422, "bad_parameter")
+
+    def test_strict_tells_by_status_and_keeps_what_was_good(self):
+        batch = [self.good(id="fine"), self.good(subject="nobody")]
+        response = self.post(batch, query="?strict=1")
+        self.assertRefused(response, 422, "not_all_stored")
+        answer = response.json()
+        self.assertEqual((answer["stored"], answer["quarantined"]), (1, 1))
+        self.assertEqual(answer["events"][0]["code"], "unknown_subject")
+        self.assertEqual(self.events_of().event_id, "fine")
+        # A repeat is no failure.
+        response = self.post([self.good(id="fine")], query="?strict=1")
+        self.assertCounts(response, 1, 0, 1)
+
+    def test_dry_run(self):
+        batch = [self.good(), self.good(subject="nobody")]
+        answer = self.assertCounts(
+            self.post(batch, query="?dry_run=1&details=all"), 2, 1, 0, 1
+        )
+        self.assertEqual((answer["dry_run"], answer["batch_id"]), (True, None))
+        self.assertEqual([e["status"] for e in answer["events"]][0], "stored")
+        self.assertFalse(self.events_of())
+        answer = self.assertCounts(self.post(batch), 2, 1, 0, 1)
+        self.assertFalse(answer["dry_run"])
+
+    # Rate ---------------------------------------------------------------
+    def test_too_many_requests_wait(self):
+        self.sender.saas_usage_rate = 1
+        response = self.post([self.good()])
+        self.assertCounts(response, 1, 1)
+        self.assertEqual(response.headers["X-RateLimit-Limit"], "2")
+        self.assertEqual(response.headers["X-RateLimit-Remaining"], "1")
+        # Empty, and filled last by a clock that is ahead: no token for a second.
+        self.env.cr.execute(
+            "INSERT INTO saas_usage_call VALUES (%s, 0, %s)"
+            " ON CONFLICT (user_id) DO UPDATE SET tokens = EXCLUDED.tokens,"
+            " filled_at = EXCLUDED.filled_at",
+            [self.sender.id, datetime.now() + timedelta(days=1)],
+        )
+        refused = self.post("{", query="?details=most")
+        self.assertRefused(refused, 429, "too_many_requests")
+        self.assertEqual(refused.headers["Retry-After"], "1")
+        self.assertEqual(refused.headers["X-RateLimit-Remaining"], "0")
+        self.assertEqual(len(self.events_of()), 1)
+
+    def test_no_limit(self):
+        self.company.saas_usage_rate = 0
+        response = self.post([self.good()])
+        self.assertCounts(response, 1, 1)
+        self.assertNotIn("X-RateLimit-Limit", response.headers)
+
     # Current usage -----------------------------------------------------
     def current(self, **params):
         return self.opener.get(
