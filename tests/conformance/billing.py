@@ -119,7 +119,9 @@ def rated(model: str) -> Callable[[Row, Row], list[Check]]:
 
     def kind(row: Row, _content: Row) -> list[Check]:
         quantity = number(need(row, "usage"))
-        return money(row, rating.rate(terms(row, model), quantity).amount)
+        return money(
+            row, rating.rate_usage(terms(row, model), rating.Usage(quantity)).amount
+        )
 
     return kind
 
@@ -233,7 +235,7 @@ def block_amount(row: Row, rows: list[Row], quantity: Any) -> Decimal:
         block_tiers=block_tiers(rows),
         block_policy=(row.get("policy") or "ALL_TIERS").lower(),
     )
-    return rating.rate(price, number(quantity)).amount
+    return rating.rate_usage(price, rating.Usage(number(quantity))).amount
 
 
 def block(row: Row, _content: Row) -> list[Check]:

@@ -279,3 +279,81 @@ def test_blocks_that_do_not_hold_the_usage() -> None:
     with pytest.raises(errors.TermsError):
         unlimited = block.BlockTier(Decimal(1), Decimal(1))
         block.price(Decimal(1), (unlimited, unlimited))
+
+
+# Every model whose price never falls with usage: volume prices and the blocks of the
+# tier reached may, a stairstep does where its fixed prices rise.
+RISING = ("standard", "graduated", "package", "graduated_percentage", "percentage")
+
+
+@given(price_terms(names=RISING), draw.quantities, draw.quantities)
+def test_more_usage_never_costs_less(terms, one, two) -> None:
+    few, many = (rating.Usage(quantity) for quantity in sorted((one, two)))
+    assert rating.rate_usage(terms, few).amount <= rating.rate_usage(terms, many).amount
+
+
+@given(st.lists(draw.prices, min_size=2, max_size=5), draw.quantities, draw.quantities)
+def test_rising_steps_never_cost_less(prices, one, two) -> None:
+    few, many = (rating.Usage(quantity) for quantity in sorted((one, two)))
+    *closed, last = sorted(prices)
+    bounds = [Decimal(100 * number) for number in range(1, len(prices))]
+    steps = tuple(
+        Tier(bound, flat=flat) for bound, flat in zip(bounds, closed, strict=True)
+    )
+    stairs = PriceTerms("stairstep", tiers=(*steps, Tier(None, flat=last)))
+    blocks = PriceTerms(
+        "block",
+        block_tiers=(
+            models.block.BlockTier(Decimal(10), closed[0], Decimal(3)),
+            models.block.BlockTier(Decimal(25), last),
+        ),
+    )
+    for terms in (stairs, blocks):
+        cheap, dear = (rating.rate_usage(terms, usage) for usage in (few, many))
+        assert cheap.amount <= dear.amount
+
+
+@given(draw.tiers(flat=False), st.sampled_from(["graduated", "graduated_percentage"]))
+def test_graduated_prices_have_no_jumps(steps, model) -> None:
+    step = Decimal("0.000001")
+    terms = PriceTerms(model, tiers=steps)
+    for tier in steps[:-1]:
+        at = rating.rate_usage(terms, rating.Usage(tier.up_to)).amount
+        above = rating.rate_usage(terms, rating.Usage(tier.up_to + step)).amount
+        assert above - at <= step * 1000
+
+
+@given(price_terms(), draw.quantities, st.integers(1, 31))
+def test_rating_the_same_usage_again_changes_nothing(terms, quantity, days) -> None:
+    usage, part = rating.Usage(quantity), rating.Part(days, 31)
+    first = rating.rate_usage(terms, usage, part)
+    assert rating.rate_usage(terms, usage, part) == first
+    assert rating.rounded(rating.rounded(first, CENT), CENT) == rating.rounded(
+        first, CENT
+    )
+
+
+@given(draw.quantities, st.lists(draw.amounts, max_size=5))
+def test_a_percentage_of_the_sum_is_that_of_its_events(rate, amounts) -> None:
+    terms = models.percentage.PercentageTerms(rate)
+    each = models.percentage.amount(models.percentage.price(amounts, terms))
+    price = PriceTerms("percentage", unit=rate)
+    whole = rating.rate_usage(price, rating.Usage(money.add(amounts)))
+    assert whole.amount == each
+
+
+def test_lines_say_what_is_sold_together() -> None:
+    package = PriceTerms("package", unit=Decimal(3), package_size=Decimal(50))
+    blocks = PriceTerms(
+        "block",
+        block_tiers=(
+            models.block.BlockTier(Decimal(10), Decimal(2), Decimal(5)),
+            models.block.BlockTier(Decimal(100), Decimal(15)),
+        ),
+    )
+    top = replace(blocks, block_policy=models.block.TOP_TIER)
+    found = [
+        [(line.size, line.amount) for line in rating.rate(terms, Decimal(51)).lines]
+        for terms in (package, blocks, top)
+    ]
+    assert found == [[(50, 6)], [(10, 10), (100, 15)], [(100, 15)]]

@@ -21,6 +21,7 @@ from .models import (
     graduated,
     graduated_percentage,
     package,
+    percentage,
     stairstep,
     standard,
     volume,
@@ -55,7 +56,8 @@ PIPELINE = (
 class PriceTerms:
     """How a metered quantity is priced.
 
-    ``unit`` is the price of a unit (of a package for ``package``); ``divide_by``
+    ``unit`` is the price of a unit (of a package for ``package``, percent of the
+    quantity, an amount of money, for ``percentage``); ``divide_by``
     converts metered into billed units; ``round_mode`` rounds those to multiples of
     ``round_to`` (None: no rounding); ``minimum`` and ``maximum`` limit the amount of
     the period.
@@ -209,8 +211,12 @@ def _block(quantity: Decimal, terms: PriceTerms) -> list[RatedLine]:
     return block.price(quantity, terms.block_tiers, terms.block_policy)
 
 
-# The models that price a quantity. `percentage` and `dynamic` price single events and
-# are called on their own.
+def _percentage(quantity: Decimal, terms: PriceTerms) -> list[RatedLine]:
+    return percentage.price_total(quantity, terms.unit)
+
+
+# The models that price a quantity. A percentage with terms per event, `dynamic` and
+# `prorated_graduated` need more than the quantity and are called on their own.
 MODELS: Mapping[str, Callable[[Decimal, PriceTerms], list[RatedLine]]] = {
     "standard": _standard,
     "graduated": _graduated,
@@ -219,6 +225,7 @@ MODELS: Mapping[str, Callable[[Decimal, PriceTerms], list[RatedLine]]] = {
     "block": _block,
     "stairstep": _stairstep,
     "graduated_percentage": _graduated_percentage,
+    "percentage": _percentage,
 }
 TIERED = frozenset({"graduated", "volume", "stairstep", "graduated_percentage"})
 

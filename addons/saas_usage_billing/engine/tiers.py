@@ -29,7 +29,10 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class RatedLine:
-    """What one tier contributes: units ``(lower, upper]`` and the exact amount."""
+    """What one tier contributes: units ``(lower, upper]`` and the exact amount.
+
+    ``size``: units that are sold together for the price ``unit``, None: one by one.
+    """
 
     lower: Decimal
     upper: Decimal | None
@@ -37,6 +40,7 @@ class RatedLine:
     unit: Decimal
     flat: Decimal
     amount: Decimal
+    size: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

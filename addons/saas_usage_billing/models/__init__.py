@@ -4,6 +4,8 @@ from . import saas_usage_source
 from . import saas_meter
 from . import saas_meter_filter
 from . import saas_usage_price
+from . import saas_usage_price_terms
+from . import saas_usage_price_words
 from . import saas_usage_price_tier
 from . import saas_usage_batch
 from . import saas_usage_event

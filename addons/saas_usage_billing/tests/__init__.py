@@ -10,6 +10,7 @@ from . import test_quarantine
 from . import test_aggregate
 from . import test_saas_meter
 from . import test_saas_usage_price
+from . import test_saas_usage_price_models
 from . import test_flow_usage_billing
 from . import test_sale_order
 from . import test_security

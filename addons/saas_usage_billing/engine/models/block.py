@@ -67,7 +67,7 @@ def price(
         return lines
     top = tiers[len(lines) - 1]
     cost = times(ceil_div(quantity, top.size), top.price)
-    return [RatedLine(ZERO, None, quantity, top.price, ZERO, cost)]
+    return [RatedLine(ZERO, None, quantity, top.price, ZERO, cost, top.size)]
 
 
 def _fill(quantity: Decimal, tiers: Sequence[BlockTier]) -> list[RatedLine]:
@@ -80,7 +80,7 @@ def _fill(quantity: Decimal, tiers: Sequence[BlockTier]) -> list[RatedLine]:
         units = left if tier.capacity is None else min(left, tier.capacity)
         cost = times(ceil_div(units, tier.size), tier.price)
         upper = None if tier.capacity is None else add((lower, tier.capacity))
-        lines.append(RatedLine(lower, upper, units, tier.price, ZERO, cost))
+        lines.append(RatedLine(lower, upper, units, tier.price, ZERO, cost, tier.size))
         left, lower = subtract(left, units), add((lower, units))
     if left > 0:
         raise QuantityError(f"{left} units are above the last tier")

@@ -39,4 +39,4 @@ def price(
     :raise QuantityError: negative or not finite quantity
     """
     amount = times(packages(quantity, size, mode), package_price)
-    return [RatedLine(ZERO, None, quantity, package_price, ZERO, amount)]
+    return [RatedLine(ZERO, None, quantity, package_price, ZERO, amount, size)]

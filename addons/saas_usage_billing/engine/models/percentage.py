@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from ..errors import TermsError
 from ..money import ZERO, add, check_quantity, percent_of, subtract
+from ..tiers import RatedLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,3 +102,17 @@ def amount(rows: Iterable[PaidEvent]) -> Decimal:
     :return: exact sum
     """
     return add(row.fee for row in rows)
+
+
+def price_total(total: Decimal, rate: Decimal) -> list[RatedLine]:
+    """Charge a percentage of the sum of a period, without a look at its events.
+
+    The same as :func:`price` as long as the terms have a rate only.
+
+    :param total: transacted amount of the period >= 0
+    :param rate: percent
+    :return: one line whose ``unit`` is the rate; no rounding
+    :raise QuantityError: negative or not finite amount
+    """
+    fee = percent_of(check_quantity(total, "amount"), rate)
+    return [RatedLine(ZERO, None, total, rate, ZERO, fee)]
