@@ -149,6 +149,15 @@ class SaasRenewal(models.Model):
         copy=False,
         check_company=True,
     )
+    quote_activity_id = fields.Many2one(
+        "mail.activity",
+        string="To-Do of the Quotation",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="set null",
+        copy=False,
+        help="Check and send it: done when it is sent.",
+    )
     outcome = fields.Selection(
         OUTCOMES,
         default="open",

@@ -56,12 +56,13 @@ class SaasRenewal(models.Model):
         """Give the owner a to-do, on the opportunity when there is one.
 
         :param date day: deadline
+        :return: ``mail.activity``, empty when nobody owns the renewal
         """
         todo = self.env.ref("mail.mail_activity_data_todo", raise_if_not_found=False)
         if not todo or not self.user_id:
-            return
+            return self.env["mail.activity"]
         record = self.lead_id or self
-        record.with_context(mail_activity_quick_update=True).activity_schedule(
+        return record.with_context(mail_activity_quick_update=True).activity_schedule(
             activity_type_id=todo.id,
             summary=summary,
             note=plaintext2html(note),

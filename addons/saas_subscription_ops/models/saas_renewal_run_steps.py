@@ -289,7 +289,7 @@ class SaasRenewal(models.Model):
         if step.mail_template_id and order.state == "draft":
             order._saas_send_quote(step.mail_template_id)
         elif order.state == "draft":
-            self._plan_activity(
+            self.quote_activity_id = self._plan_activity(
                 self.env._("Check and send %(order)s", order=order.name),
                 step.summary or "",
                 day,

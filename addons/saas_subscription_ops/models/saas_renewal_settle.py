@@ -259,6 +259,8 @@ class SaasRenewal(models.Model):
         )
         if renewal and order.state != "cancel":
             renewal._write_changed({"order_id": order.id})
+            if order.state in ("sent", "sale"):
+                renewal.quote_activity_id.filtered("active").action_done()
             if renewal.lead_id and not order.opportunity_id:
                 # sudo: see above
                 order.sudo().opportunity_id = renewal.lead_id

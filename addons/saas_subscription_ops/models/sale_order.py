@@ -246,9 +246,16 @@ class SaleOrder(models.Model):
 
     def action_quotation_send(self):
         # A customer must not be asked to sign what would be refused afterwards.
+        self._saas_check_open_quotes()
+        return super().action_quotation_send()
+
+    def action_quotation_sent(self):
+        self._saas_check_open_quotes()
+        return super().action_quotation_sent()
+
+    def _saas_check_open_quotes(self):
         for order in self.filtered(lambda order: order.state in ("draft", "sent")):
             order._saas_check_quote()
-        return super().action_quotation_send()
 
     def action_view_saas_subscriptions(self) -> dict:
         """Open the subscription of the order.

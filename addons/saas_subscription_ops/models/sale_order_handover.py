@@ -116,13 +116,6 @@ class SaleOrder(models.Model):
         payments = self.sudo().transaction_ids
         return any(payment.state in PAID_STATES for payment in payments)
 
-    def action_quotation_sent(self):
-        for order in self:
-            problems = order._saas_get_handover_problems()
-            if problems:
-                raise QuoteError("\n".join(problems))
-        return super().action_quotation_sent()
-
     def action_open_saas_handover(self) -> dict:
         """Open the handover of the order; it is made on first use.
 

@@ -168,7 +168,11 @@ class TestOnboardingPackages(OnboardingCase):
         self.training._saas_get_all_tasks().unlink()
         self.training.milestone_ids.unlink()
         order = self.create_order([(self.training_product, 1)])
-        for step in ("action_quotation_send", "action_confirm"):
+        for step in (
+            "action_quotation_send",
+            "action_quotation_sent",
+            "action_confirm",
+        ):
             with self.assertRaisesRegex(UserError, "neither tasks nor"):
                 getattr(order, step)()
         self.assertIn("neither tasks nor", order.saas_quote_problem)

@@ -200,6 +200,12 @@ class TestRenewal(RenewalCase):
         )
         self.assertEqual(len(mails), 2)
         self.assertIn(subscription.access_url, mails[0].body_html)
+        todo = renewal.quote_activity_id
+        self.assertIn(todo, renewal.lead_id.activity_ids)
+        order.action_quotation_sent()
+        self.assertFalse(todo.filtered("active"))
+        order.action_confirm()
+        self.assertEqual(renewal.quote_activity_id, todo)
 
     def test_after_an_outage_only_the_last_reminder_is_sent(self):
         subscription = self.ending()

@@ -5,7 +5,7 @@ import psycopg2
 from freezegun import freeze_time
 
 from odoo import Command, fields
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, new_test_user, tagged
 from odoo.tools import mute_logger
 
@@ -328,8 +328,12 @@ class TestSaasRenewalKept(RenewalForecastCase):
             self.env["crm.lead.lost"]
             .with_user(self.owner)
             .with_context(**action["context"])
-            .create({"lost_reason_id": reason.id})
+            .create({})
         )
+        with self.assertRaisesRegex(UserError, "Choose a Lost Reason"):
+            wizard.action_lost_reason_apply()
+        self.assertNotEqual(renewal.category, "lost")
+        wizard.lost_reason_id = reason
         wizard.action_lost_reason_apply()
         self.assertEqual(renewal.category, "lost")
         self.assertEqual(renewal.lost_reason_id, reason)

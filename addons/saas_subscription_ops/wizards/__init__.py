@@ -1,5 +1,6 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from . import saas_record_wizard_mixin
+from . import crm_lead_lost
 from . import saas_billing_run_decide_wizard
 from . import saas_billing_run_prepare_wizard
 from . import saas_billing_run_refuse_wizard
