@@ -14,6 +14,7 @@
         "security/saas_meter_rules.xml",
         "data/decimal_precision_data.xml",
         "data/saas_event_type_data.xml",
+        "data/ir_cron_usage_source_data.xml",
         "data/saas_kpi_data.xml",
         "data/saas_renewal_signal_data.xml",
         "views/saas_usage_event_views.xml",

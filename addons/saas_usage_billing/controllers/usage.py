@@ -4,12 +4,10 @@
 from odoo import http
 from odoo.http import Response, request
 
-from ..models.usage_rate import take_call
-from .dispatcher import ApiError, correlation_id, json_response, note_headers
+from .dispatcher import ApiError, correlation_id, json_response
 from .usage_body import read_events
-from .usage_parameters import INGEST, TEXT, read_parameters
-
-_GROUP = "saas_core.group_saas_core_integration"
+from .usage_gate import admit
+from .usage_parameters import INGEST, TEXT
 
 
 class UsageController(http.Controller):
@@ -24,7 +22,7 @@ class UsageController(http.Controller):
     )
     def ingest(self, **_query) -> Response:
         """Store usage events; see readme/USAGE.md for every answer."""
-        given = self._admit("POST", INGEST)
+        given = admit("POST", INGEST)
         events = read_events(request.httprequest)
         Event = request.env["saas.usage.event"]
         Event._start_ingest()
@@ -52,9 +50,7 @@ class UsageController(http.Controller):
     )
     def current(self, **_query) -> Response:
         """Answer quantity and amount of the current period, per meter."""
-        given = self._admit(
-            "GET", {"subject": TEXT, "source": TEXT, "subscription": TEXT}
-        )
+        given = admit("GET", {"subject": TEXT, "source": TEXT, "subscription": TEXT})
         found = request.env["saas.subscription"]._find_for_usage(**given)
         if len(found) != 1:
             raise ApiError(
@@ -64,52 +60,3 @@ class UsageController(http.Controller):
                 " source, or subscription=<number>.",
             )
         return json_response(found._get_current_usage_answer())
-
-    # ------------------------------------------------------------------
-    # Before anything of the body is read
-    # ------------------------------------------------------------------
-    def _admit(self, method, parameters):
-        """Check method, role, rate and parameters, in this order.
-
-        :param str method: the only one the route answers
-        :param dict parameters: what it understands, see ``usage_parameters``
-        :return: parameters by name
-        :raise ApiError: 405, 403, 429 or 422
-        """
-        if request.httprequest.method != method:
-            raise ApiError(
-                405, "method_not_allowed", f"Use {method} here.", {"Allow": method}
-            )
-        if not request.env.user.has_group(_GROUP):
-            raise ApiError(
-                403,
-                "forbidden",
-                "The user of this API key does not have the Integration role.",
-            )
-        self._count_call()
-        return read_parameters(request.httprequest, parameters)
-
-    @staticmethod
-    def _count_call():
-        environ = request.httprequest.environ
-        rate = request.env.user._get_saas_usage_rate()
-        # A transaction that failed is run again: still the same request.
-        if not rate or "saas.usage_call" in environ:
-            return
-        call = take_call(request.env.registry, request.env.uid, rate)
-        environ["saas.usage_call"] = call
-        note_headers(
-            request.httprequest,
-            {
-                "X-RateLimit-Limit": str(call.limit),
-                "X-RateLimit-Remaining": str(call.remaining),
-            },
-        )
-        if call.retry_after:
-            raise ApiError(
-                429,
-                "too_many_requests",
-                "This key sends too many requests: wait as long as Retry-After says,"
-                " or send larger batches.",
-                {"Retry-After": str(call.retry_after)},
-            )

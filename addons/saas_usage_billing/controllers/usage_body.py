@@ -36,12 +36,7 @@ def read_events(httprequest) -> list:
     mimetype = httprequest.mimetype
     binary = "ce-id" in httprequest.headers or "ce-type" in httprequest.headers
     if not binary and mimetype not in ACCEPTED:
-        raise ApiError(
-            415,
-            "unsupported_media_type",
-            "Send one of these content types: " + ", ".join(ACCEPTED) + ".",
-            {"Accept": ", ".join(ACCEPTED)},
-        )
+        raise _unsupported(ACCEPTED)
     text = _decode(_unzip(httprequest, _read(httprequest)))
     if binary:
         events = [_binary_event(httprequest, text)]
@@ -57,6 +52,35 @@ def read_events(httprequest) -> list:
             " Send smaller batches.",
         )
     return events
+
+
+def read_object(httprequest) -> dict:
+    """Return the JSON object of a request.
+
+    :return: dict, numbers as int or ``Decimal``
+    :raise ApiError: 400, 413 or 415
+    """
+    if httprequest.mimetype != JSON_TYPES[0]:
+        raise _unsupported(JSON_TYPES[:1])
+    text = _decode(_unzip(httprequest, _read(httprequest)))
+    try:
+        data = load(text)
+    except ValueError as error:
+        raise ApiError(
+            400, "bad_json", f"The body is not valid JSON: {error}."
+        ) from error
+    if not isinstance(data, dict):
+        raise ApiError(400, "bad_json", "Send a JSON object.")
+    return data
+
+
+def _unsupported(accepted):
+    return ApiError(
+        415,
+        "unsupported_media_type",
+        "Send one of these content types: " + ", ".join(accepted) + ".",
+        {"Accept": ", ".join(accepted)},
+    )
 
 
 def _too_large():

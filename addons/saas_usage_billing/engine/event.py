@@ -140,6 +140,18 @@ def _text(name: str, value: object, limits: EventLimits) -> str:
     return value
 
 
+def read_time(value: object) -> datetime | Rejection:
+    """Read an RFC 3339 timestamp that is no attribute of an event.
+
+    :param value: text with its offset
+    :return: aware datetime in UTC, or what is wrong with it
+    """
+    try:
+        return parse_time(value)
+    except _RefusedError as refused:
+        return refused.rejection
+
+
 def parse_time(value: object) -> datetime:
     """Read an RFC 3339 timestamp with its offset.
 

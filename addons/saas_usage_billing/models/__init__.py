@@ -3,6 +3,7 @@ from . import usage_store
 from . import saas_usage_source
 from . import saas_meter
 from . import saas_meter_filter
+from . import saas_usage_source_watch
 from . import saas_usage_price
 from . import saas_usage_price_terms
 from . import saas_usage_price_words
@@ -10,6 +11,7 @@ from . import saas_usage_price_tier
 from . import saas_usage_batch
 from . import saas_usage_event
 from . import saas_usage_event_meter
+from . import saas_usage_event_status
 from . import saas_usage_quarantine
 from . import saas_usage_control
 from . import product_template

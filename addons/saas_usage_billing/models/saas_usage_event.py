@@ -26,6 +26,8 @@ from .usage_screen import (
 )
 from .usage_store_api import Intake, get_store
 
+#: Kinds of requests that come from a sender, not from a person.
+SENT = ("api", "feed")
 _UNRESOLVED = {
     "unknown_subject": (
         "No external id names the subject “{subject}” of this source. Add one that"
@@ -167,7 +169,7 @@ class SaasUsageEvent(models.Model):
             # Left by rolling back: the same statements, and nothing remains of them.
             guard = closing(self.env.cr.savepoint(flush=False))
         with guard:
-            waiting = self._take_in(result, at or now, stamp)
+            waiting = self._take_in(result, kind, at or now, stamp)
         if not dry_run:
             self._log_request(result, kind, stamp)
             self._keep_waiting(waiting, result, stamp, kind)
@@ -177,12 +179,12 @@ class SaasUsageEvent(models.Model):
         return result
 
     @api.model
-    def _take_in(self, result, at, now):
+    def _take_in(self, result, kind, at, now):
         """Screen and store the events of a request and note what became of each.
 
         :return: problems that belong in quarantine
         """
-        sources, types = self._get_rules(at)
+        sources, types = self._get_rules(at, kind)
         screened = screen(result.events, sources, types, at)
         data = self._take_out_unstorable(screened, result.events)
         self._count_received(screened, sources, result)
@@ -225,13 +227,18 @@ class SaasUsageEvent(models.Model):
         }
 
     @api.model
-    def _get_rules(self, now):
-        """Return what may be sent now: sources by code, and types with their values."""
+    def _get_rules(self, now, kind="api"):
+        """Return what may be sent now: sources by code, and types with their values.
+
+        Through the API only the senders of a source may use it; for everybody else it
+        does not exist.
+        """
         company = self.env.company
         sources, types = self._get_cached_rules(company.id)
         rules = {
             code: make_source_rule(source_id, now, max_age, max_future)
-            for code, source_id, max_age, max_future in sources
+            for code, source_id, max_age, max_future, senders in sources
+            if not senders or self.env.uid in senders or kind not in SENT
         }
         return rules, types
 
@@ -258,7 +265,13 @@ class SaasUsageEvent(models.Model):
                 needs[key] = needs.get(key, False) or numeric
         return (
             [
-                (source.code, source.id, source.max_age_days, source.max_future_minutes)
+                (
+                    source.code,
+                    source.id,
+                    source.max_age_days,
+                    source.max_future_minutes,
+                    frozenset(source.user_ids.ids),
+                )
                 for source in sources
             ],
             {

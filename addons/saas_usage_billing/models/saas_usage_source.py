@@ -3,6 +3,16 @@ from odoo import api, fields, models
 
 from ..exceptions import UsageStoreError
 
+#: What workers remember of sources to screen events.
+_RULES = {
+    "code",
+    "active",
+    "company_id",
+    "max_age_days",
+    "max_future_minutes",
+    "user_ids",
+}
+
 
 class SaasUsageSource(models.Model):
     """A product system that sends usage; the ``source`` of its events."""
@@ -43,7 +53,7 @@ class SaasUsageSource(models.Model):
         tracking=True,
         help="Events later than now plus this are quarantined: clocks differ a little.",
     )
-    event_count = fields.Integer(compute="_compute_counts", string="Events")
+    event_count = fields.Integer(compute="_compute_counts", string="Usage Events")
     quarantine_count = fields.Integer(compute="_compute_counts", string="Quarantined")
     last_received_at = fields.Datetime(
         compute="_compute_counts", string="Last Received", help="Last request, UTC."
@@ -87,7 +97,8 @@ class SaasUsageSource(models.Model):
         return super().create(vals_list)
 
     def write(self, vals):
-        self.env.registry.clear_cache()
+        if _RULES & vals.keys():
+            self.env.registry.clear_cache()
         if "code" in vals or "company_id" in vals:
             self._check_without_events(
                 self.filtered(

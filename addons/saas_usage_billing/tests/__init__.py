@@ -1,6 +1,7 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from . import test_usage_rate
 from . import test_usage_screen
+from . import test_usage_source
 from . import test_usage_store
 from . import test_ingest
 from . import test_ingest_http

@@ -292,6 +292,85 @@ class TestIngestHttp(UsageFixture, HttpCase):
         answer = self.assertCounts(self.post(batch), 2, 1, 0, 1)
         self.assertFalse(answer["dry_run"])
 
+    # Status and watermarks ----------------------------------------------
+    def ask(self, path, **params):
+        return self.opener.get(
+            f"{self.base_url()}/saas/v1/usage/{path}",
+            params=params,
+            headers={"Authorization": f"Bearer {self.key}"},
+        )
+
+    def mark(self, body, content_type="application/json"):
+        return self.url_open(
+            "/saas/v1/usage/watermarks",
+            data=body if isinstance(body, str) else json.dumps(body),
+            headers={
+                "Content-Type": content_type,
+                "Authorization": f"Bearer {self.key}",
+            },
+        )
+
+    def test_status_of_an_event(self):
+        answer = self.post([self.good(id="s1"), self.good(id="s2", subject="no")])
+        status = self.ask("status", source="weblog", id="s1").json()
+        self.assertEqual(
+            (status["status"], status["batch_id"], status["voided"]),
+            ("stored", answer.json()["batch_id"], False),
+        )
+        self.assertEqual(
+            datetime.fromisoformat(status["event_time"]).replace(microsecond=0),
+            self.at.replace(microsecond=0),
+        )
+        self.assertTrue(status["stored_at"].endswith("Z"))
+        status = self.ask("status", source="weblog", id="s2").json()
+        self.assertEqual(
+            (status["status"], status["code"]), ("quarantined", "unknown_subject")
+        )
+        for params, code in (
+            ({"source": "weblog", "id": "s3"}, "unknown_event"),
+            ({"source": "weblog"}, "unknown_event"),
+            ({"source": "other", "id": "s1"}, "unknown_source"),
+            ({}, "unknown_source"),
+        ):
+            self.assertRefused(self.ask("status", **params), 404, code)
+
+    def test_source_of_others_has_no_status(self):
+        self.post([self.good(id="s1")])
+        self.source.user_ids = self.new_user("usage_other", "integration")
+        response = self.ask("status", source="weblog", id="s1")
+        self.assertRefused(response, 404, "unknown_source")
+        response = self.mark({"source": "weblog", "complete_until": "x"})
+        self.assertRefused(response, 403, "forbidden")
+
+    def test_watermark(self):
+        body = {"source": "weblog", "complete_until": "2026-03-01T01:00:00+01:00"}
+        for until in (body["complete_until"], "2026-02-01T00:00:00Z"):
+            response = self.mark({**body, "complete_until": until})
+            self.assertEqual(response.status_code, 200, response.text)
+            self.assertEqual(
+                response.json(),
+                {"source": "weblog", "complete_until": "2026-03-01T00:00:00Z"},
+            )
+        self.source.invalidate_recordset()
+        self.assertEqual(self.source.complete_until, datetime(2026, 3, 1))
+        self.assertTrue(self.source.sends_watermarks)
+
+    def test_watermark_that_cannot_be_taken(self):
+        late = (datetime.now(timezone.utc) + timedelta(days=1)).isoformat()
+        for until in (late, "yesterday", None, 5, "2026-03-01T00:00:00"):
+            response = self.mark({"source": "weblog", "complete_until": until})
+            self.assertRefused(response, 422, "bad_watermark")
+        for code in ("other", "a\0b", None, 5, [], "\ud800"):
+            response = self.mark({"source": code, "complete_until": late})
+            self.assertRefused(response, 404, "unknown_source")
+        for body in ("[]", "{", "5"):
+            self.assertRefused(self.mark(body), 400, "bad_json")
+        response = self.mark("{}", "text/plain")
+        self.assertRefused(response, 415, "unsupported_media_type")
+        response = self.ask("watermarks")
+        self.assertRefused(response, 405, "method_not_allowed")
+        self.assertFalse(self.source.sends_watermarks)
+
     # Rate ---------------------------------------------------------------
     def test_too_many_requests_wait(self):
         self.sender.saas_usage_rate = 1
