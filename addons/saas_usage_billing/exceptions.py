@@ -22,3 +22,7 @@ class UsagePriceError(UsageError, ValidationError):
 
 class UsageReplayError(UsageError):
     """A quarantined event still cannot be stored."""
+
+
+class UsageHoldError(UsageError):
+    """A hold can't be changed or released like that."""

@@ -26,3 +26,6 @@ from . import saas_subscription_current_usage
 from . import saas_subscription_signal
 from . import saas_charge
 from . import saas_billing_run_line_usage
+from . import saas_usage_hold
+from . import saas_subscription_usage_holds
+from . import saas_billing_run_usage

@@ -13,7 +13,8 @@ class SaasBillingRunLine(models.Model):
 
     usage_bounds = fields.Json(
         readonly=True,
-        help="Which usage the line was computed with; it is posted with the same.",
+        help="Which usage the line was computed with, and what was held then; it is "
+        "posted with the same.",
     )
     usage_seen_at = fields.Datetime(
         string="Usage Received Until",
@@ -36,10 +37,16 @@ class SaasBillingRunLine(models.Model):
     def _set_usage_bounds(self):
         """Set the bounds of lines with metered use, clear those of all others."""
         metered = self.filtered(lambda line: line.subscription_id._get_usage_lines())
-        if metered:
-            bounds = self.env["saas.subscription"]._get_usage_bounds()
-            metered.usage_bounds = bounds.as_dict()
         (self - metered).filtered("usage_bounds").usage_bounds = False
+        if not metered:
+            return
+        bounds = self.env["saas.subscription"]._get_usage_bounds().as_dict()
+        held = metered.filtered(lambda line: line.subscription_id._get_usage_holds())
+        (metered - held).usage_bounds = bounds
+        for line in held:
+            # What is held now stays out of this line, also when it is released.
+            holds = line.subscription_id._get_usage_holds().ids
+            line.usage_bounds = {**bounds, "holds": holds}
 
     def _get_due_charges(self, subscription) -> list:
         """Compute usage from what the store showed when the line was computed."""
