@@ -121,6 +121,103 @@ def test_groups_add_up_in_any_order(rows, dice) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("percentile", "rank"),
+    [("0.001", 1), ("7", 7), ("7.001", 8), ("50", 50), ("99.9", 100), ("100", 100)],
+)
+def test_percentile_is_the_nearest_rank(percentile, rank) -> None:
+    events = [event(n, n) for n in range(1, 101)]
+    terms = MeterTerms("percentile", percentile=Decimal(percentile))
+    assert measure(terms, events[::-1], MARCH) == Measured(Decimal(rank), 100)
+
+
+def test_level_is_weighted_by_the_time_it_lasts() -> None:
+    events = [event(0, 10), event(372, -4)]
+    assert measure(MeterTerms("weighted_sum"), events, MARCH).quantity == 8
+
+
+def seat(hours, key, operation="add"):
+    moment = START + timedelta(hours=hours)
+    return usage.aggregate.UsageEvent(moment, None, key, hours, {"op": operation})
+
+
+def test_removed_keys_count_while_they_were_there() -> None:
+    events = [
+        seat(0, "ann"),
+        seat(30, "bob"),
+        seat(50, "bob", "remove"),
+        seat(53, "bob"),
+        seat(80, "bob", "remove"),
+        seat(90, "cid", "remove"),
+    ]
+    terms = MeterTerms("unique", operation_key="op")
+    assert measure(terms, events, MARCH).quantity == 2
+    # ann 31 days, bob from the 2nd to the 4th, whatever he did in between
+    terms = MeterTerms("unique_days", operation_key="op", decimals=6)
+    assert measure(terms, events, MARCH).quantity == Decimal("1.096774")
+    # without operations a key is there on the days it is seen
+    terms = MeterTerms("unique_days", decimals=6)
+    assert measure(terms, events, MARCH).quantity == Decimal("0.161290")
+
+
+@pytest.mark.parametrize(
+    ("unit", "size", "inner", "outer", "quantity", "windows"),
+    [
+        ("hour", 1, "count", "max", "2", (2, 1, 1)),
+        ("hour", 1, "sum", "sum", "17", (4, 3, 10)),
+        ("day", 1, "max", "max", "10", (3, 10)),
+        ("day", 1, "sum", "avg", "0.548387096774", (7, 10)),
+        ("day", 7, "count", "avg", "0.8", (3, 1)),
+    ],
+)
+def test_spans_are_measured_and_then_taken_together(
+    unit, size, inner, outer, quantity, windows
+) -> None:
+    events = [event(0, 1), event(0.5, 3), event(1, 3), event(200, 10)]
+    spans = usage.meter.Spans(unit, size, inner, outer)
+    found = measure(MeterTerms("window", spans=spans), events, MARCH)
+    assert found == Measured(Decimal(quantity), 4, windows)
+
+
+def test_days_are_those_of_the_zone() -> None:
+    spring = Window(
+        datetime(2026, 3, 28, 23, tzinfo=timezone.utc),
+        datetime(2026, 3, 30, 22, tzinfo=timezone.utc),
+        "Europe/Paris",
+    )
+    assert (spring.days, spring.ticks) == (2, 47 * 3600 * 1_000_000)
+    assert spring.day_of(datetime(2026, 3, 29, 22, tzinfo=timezone.utc)) == 1
+    assert usage.meter.Spans("hour", 24).count(spring) == 2
+
+
+def test_a_quantity_is_never_below_nothing() -> None:
+    assert measure(MeterTerms("sum"), [event(0, -5)], MARCH) == Measured(Decimal(0), 1)
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"aggregation": "median"},
+        {"aggregation": "sum", "decimals": -1},
+        {"aggregation": "percentile"},
+        {"aggregation": "percentile", "percentile": Decimal(0)},
+        {"aggregation": "percentile", "percentile": Decimal("100.1")},
+        {"aggregation": "window"},
+    ],
+)
+def test_terms_that_measure_nothing_are_refused(terms) -> None:
+    with pytest.raises(usage.errors.TermsError):
+        MeterTerms(**terms)
+
+
+@pytest.mark.parametrize(
+    "spans", [("week",), ("day", 0), ("day", 1, "latest"), ("day", 1, "sum", "min")]
+)
+def test_spans_of_nothing_are_refused(spans) -> None:
+    with pytest.raises(usage.errors.TermsError):
+        usage.meter.Spans(*spans)
+
+
 def test_every_event_goes_to_the_first_rule_that_matches() -> None:
     rule = usage.dimension.Rule
     rules = [rule("eu", (Condition("region", "=", ("eu",)),)), rule("rest")]

@@ -4,52 +4,144 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
+from datetime import datetime, timedelta
+from decimal import ROUND_CEILING, Decimal
+from zoneinfo import ZoneInfo
 
 from .aggregate import AGGREGATIONS, AVERAGE_DECIMALS, UsageEvent, aggregate
 from .errors import TermsError
 from .filters import Condition, as_text, matches
-from .money import ZERO, round_decimals
+from .money import CONTEXT, HUNDRED, ZERO, add, round_decimals
+from .time_weighted import active_days, weighted_sum
 
 #: Texts of the keys a meter is grouped by, in their order; empty without grouping.
 Group = tuple[str, ...]
 
+#: Aggregations over spans of the window, each measured on its own before.
+INNER = ("count", "sum", "max", "unique", "avg")
+OUTER = ("max", "sum", "avg")
+UNITS = {"minute": 60, "hour": 3600, "day": 86400}
+#: Every aggregation a meter may have.
+KINDS = (*AGGREGATIONS, "unique_days", "weighted_sum", "percentile", "window")
+_TICK = timedelta(microseconds=1)
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Instants ``[start, end)``."""
+    """Instants ``[start, end)``; ``tz``: IANA name of the zone its days are of.
+
+    Aware, or naive UTC like the events measured.
+    """
 
     start: datetime
     end: datetime
+    tz: str = "UTC"
+
+    def day_of(self, moment: datetime) -> int:
+        """Return the local day of a moment, counted from the window's first day.
+
+        :param moment: instant
+        """
+        zone = ZoneInfo(self.tz)
+        utc = ZoneInfo("UTC")
+        first, day = (
+            (one if one.tzinfo else one.replace(tzinfo=utc)).astimezone(zone).date()
+            for one in (self.start, moment)
+        )
+        return (day - first).days
+
+    @property
+    def days(self) -> int:
+        """Return the local days the window touches."""
+        return self.day_of(self.end - _TICK) + 1
+
+    @property
+    def ticks(self) -> int:
+        """Return the microseconds of the window."""
+        return (self.end - self.start) // _TICK
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """How a window is cut, and what is taken of each span and then over them.
+
+    Minutes and hours are counted from the start of the window, days are local ones.
+
+    :raise TermsError: unknown unit or aggregation, size below one
+    """
+
+    unit: str
+    size: int = 1
+    inner: str = "sum"
+    outer: str = "max"
+
+    def __post_init__(self) -> None:
+        if self.unit not in UNITS or self.size < 1:
+            raise TermsError(f"no span of time: {self.size} {self.unit}")
+        if self.inner not in INNER or self.outer not in OUTER:
+            raise TermsError(f"unknown aggregation: {self.inner}, {self.outer}")
+
+    def number(self, window: Window, moment: datetime) -> int:
+        """Return which span of the window a moment is in, from 0.
+
+        :param window: what is cut
+        :param moment: instant in it
+        """
+        if self.unit == "day":
+            return window.day_of(moment) // self.size
+        size = self.size * UNITS[self.unit] * 1_000_000
+        return (moment - window.start) // _TICK // size
+
+    def count(self, window: Window) -> int:
+        """Return the number of spans of a window, the last one may be a part.
+
+        :param window: what is cut
+        """
+        return self.number(window, window.end - _TICK) + 1
 
 
 @dataclass(frozen=True, slots=True)
 class MeterTerms:
     """How events become a quantity.
 
-    ``decimals``: places the quantity is rounded to, half up.
+    ``decimals``: places the quantity is rounded to, half up. ``operation_key``: key of
+    the data that says ``remove`` when a key of ``unique`` or ``unique_days`` goes; all
+    else adds it. ``percentile``: above 0, up to 100. ``spans``: of ``window``.
 
-    :raise TermsError: unknown aggregation, negative decimals
+    :raise TermsError: unknown aggregation, negative decimals, what the aggregation
+        needs is missing
     """
 
     aggregation: str
     conditions: tuple[Condition, ...] = ()
     decimals: int = AVERAGE_DECIMALS
+    operation_key: str | None = None
+    percentile: Decimal | None = None
+    spans: Spans | None = None
 
     def __post_init__(self) -> None:
-        if self.aggregation not in AGGREGATIONS:
+        if self.aggregation not in KINDS:
             raise TermsError(f"unknown aggregation: {self.aggregation}")
         if self.decimals < 0:
             raise TermsError(f"negative decimals: {self.decimals}")
+        if self.aggregation == "percentile" and not (
+            self.percentile is not None and 0 < self.percentile <= HUNDRED
+        ):
+            raise TermsError(f"percentile {self.percentile}")
+        if self.aggregation == "window" and self.spans is None:
+            raise TermsError("spans are missing")
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was measured: the quantity, and the number of events behind it."""
+    """What was measured: the quantity, and the number of events behind it.
+
+    ``windows``: quantities of the spans that have events, in their order.
+    """
 
     quantity: Decimal = ZERO
     count: int = 0
+    windows: tuple[Decimal, ...] = ()
 
 
 def measure(
@@ -68,8 +160,100 @@ def measure(
         if window.start <= event.time < window.end
         and matches(terms.conditions, event.data)
     ]
-    quantity = aggregate(terms.aggregation, found)
-    return Measured(round_decimals(quantity, terms.decimals), len(found))
+    spans: tuple[Decimal, ...] = ()
+    if terms.spans and terms.aggregation == "window":
+        spans = _measure_spans(terms.spans, found, window)
+        quantity = _take(terms.spans, spans, window)
+    else:
+        quantity = _measure(terms, found, window)
+    return Measured(to_quantity(quantity, terms.decimals), len(found), spans)
+
+
+def _measure(terms: MeterTerms, events: list[UsageEvent], window: Window) -> Decimal:
+    kind = terms.aggregation
+    if kind == "percentile":
+        return _percentile(terms, events)
+    if kind == "weighted_sum":
+        return weighted_sum(events, window.start, window.end)
+    if kind == "unique_days":
+        return active_days(_active_spans(terms, events, window), window.days)
+    if kind == "unique" and terms.operation_key:
+        events = [event for event in events if not _removes(terms, event)]
+    return aggregate(kind, events)
+
+
+def _percentile(terms: MeterTerms, events: list[UsageEvent]) -> Decimal:
+    """Return the value at the nearest rank: one that occurred, no interpolation."""
+    values = sorted(event.value for event in events if event.value is not None)
+    if not values or terms.percentile is None:
+        return ZERO
+    share = CONTEXT.multiply(terms.percentile, Decimal(len(values)))
+    rank = CONTEXT.divide(share, HUNDRED).to_integral_value(ROUND_CEILING)
+    return values[int(rank) - 1]
+
+
+def _measure_spans(
+    spans: Spans, events: list[UsageEvent], window: Window
+) -> tuple[Decimal, ...]:
+    by_span: dict[int, list[UsageEvent]] = defaultdict(list)
+    for event in events:
+        by_span[spans.number(window, event.time)].append(event)
+    return tuple(
+        aggregate(spans.inner, own) for _number, own in sorted(by_span.items())
+    )
+
+
+def _take(spans: Spans, values: tuple[Decimal, ...], window: Window) -> Decimal:
+    """Take one number over the spans; those without events are zero for ``avg``."""
+    if spans.outer == "max":
+        return max(values, default=ZERO)
+    total = add(values)
+    if spans.outer == "sum":
+        return total
+    return CONTEXT.divide(total, Decimal(spans.count(window)))
+
+
+def _removes(terms: MeterTerms, event: UsageEvent) -> bool:
+    return bool(terms.operation_key) and (
+        as_text(event.data.get(terms.operation_key or "")) == "remove"
+    )
+
+
+def _active_spans(
+    terms: MeterTerms, events: list[UsageEvent], window: Window
+) -> list[tuple[str, int, int]]:
+    """Return (key, first day, last day) of all stretches a key is active.
+
+    Without operations a key is active on the days it was seen; with them from an
+    addition to the day of its removal, else to the end of the window.
+    """
+    by_key: dict[str, list[UsageEvent]] = defaultdict(list)
+    for event in sorted(events, key=lambda event: (event.time, event.seq)):
+        if event.key is not None:
+            by_key[event.key].append(event)
+    result = []
+    for key, own in by_key.items():
+        ends = [window.day_of(event.time) for event in own[1:]] + [window.days - 1]
+        for event, end in zip(own, ends, strict=True):
+            day = window.day_of(event.time)
+            if not terms.operation_key:
+                result.append((key, day, day))
+            elif not _removes(terms, event):
+                result.append((key, day, end))
+    return result
+
+
+def to_quantity(quantity: Decimal, decimals: int) -> Decimal:
+    """Round half up to what can be priced: never less than nothing.
+
+    :param quantity: finite number; one that has few enough places stays as it is
+    :param decimals: places after the point
+    """
+    quantity = max(quantity, ZERO)
+    exponent = quantity.as_tuple().exponent
+    if isinstance(exponent, int) and -exponent <= decimals:
+        return quantity
+    return round_decimals(quantity, decimals)
 
 
 def measure_groups(

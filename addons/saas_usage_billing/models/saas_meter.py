@@ -1,12 +1,30 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from decimal import Decimal
+
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
+from odoo.fields import Domain
 
+from ..engine.errors import TermsError
+from ..engine.meter import Spans
 from ..exceptions import UsageStoreError
+from .usage_screen import Need
 from .usage_store_api import MeterSpec
 
-#: Aggregations that read a number from the event's data.
-NUMERIC = ("sum", "max", "min", "avg", "latest")
+#: Aggregations that look at the text of a key; all others but counts read a number.
+TEXTUAL = ("unique", "unique_days")
+
+
+def has_booked_charges(prices):
+    """Return whether a charge was booked with one of some prices.
+
+    :param prices: ``saas.usage.price`` records
+    """
+    refs = Domain.OR(
+        Domain("ref", "=like", f"usage:{price_id}:%") for price_id in prices.ids
+    )
+    # sudo: the answer is the same for every reader
+    return bool(prices.env["saas.charge"].sudo().search_count(refs, limit=1))
 
 
 class SaasMeter(models.Model):
@@ -45,6 +63,10 @@ class SaasMeter(models.Model):
             ("avg", "Average of a value"),
             ("unique", "Number of different values"),
             ("latest", "Latest value"),
+            ("unique_days", "Different values by active days"),
+            ("weighted_sum", "Level weighted by time"),
+            ("percentile", "Percentile of a value"),
+            ("window", "Over spans of time"),
         ],
         required=True,
         default="count",
@@ -53,6 +75,65 @@ class SaasMeter(models.Model):
     value_key = fields.Char(
         tracking=True,
         help="Key in the event's data, for example bytes. Not needed to count events.",
+    )
+    operation_key = fields.Char(
+        tracking=True,
+        help="Key in the event's data that says “remove” when a value goes, for example"
+        " a seat; with anything else it is added. Without a key values are only added.",
+    )
+    percentile = fields.Float(
+        digits=(6, 3),
+        default=95.0,
+        tracking=True,
+        help="The smallest value that at least this part of all values does not exceed;"
+        " always one that occurred.",
+    )
+    window_size = fields.Integer(string="Span", default=1, tracking=True)
+    window_unit = fields.Selection(
+        [("minute", "Minutes"), ("hour", "Hours"), ("day", "Days")],
+        default="hour",
+        tracking=True,
+        help="Spans are counted from the beginning of the period; days are those of the"
+        " customer's time zone.",
+    )
+    window_aggregation = fields.Selection(
+        [
+            ("count", "Count of events"),
+            ("sum", "Sum of a value"),
+            ("max", "Maximum of a value"),
+            ("avg", "Average of a value"),
+            ("unique", "Number of different values"),
+        ],
+        string="In Each Span",
+        default="sum",
+        tracking=True,
+    )
+    window_outer = fields.Selection(
+        [
+            ("max", "Highest span"),
+            ("sum", "Sum of the spans"),
+            ("avg", "Average span"),
+        ],
+        string="Of All Spans",
+        default="max",
+        tracking=True,
+        help="Spans without events are zero for the average.",
+    )
+    needs_key = fields.Boolean(compute="_compute_needs_key")
+    allow_negative = fields.Boolean(
+        string="Values Below Zero",
+        tracking=True,
+        help="Events may take away, for example returned units or a level that falls. A"
+        " total below zero is measured as zero.",
+    )
+    decimals = fields.Integer(
+        default=12,
+        tracking=True,
+        help="Places after the point the quantity of a period is rounded to, half up.",
+    )
+    is_booked = fields.Boolean(
+        compute="_compute_is_booked",
+        help="Charges were booked with this definition, so it stays as it is.",
     )
     filter_ids = fields.One2many(
         "saas.meter.filter",
@@ -77,6 +158,19 @@ class SaasMeter(models.Model):
         "Another meter of this company has this code.",
     )
 
+    @api.depends("aggregation", "window_aggregation")
+    def _compute_needs_key(self):
+        for meter in self:
+            kind = meter.aggregation
+            if kind == "window":
+                kind = meter.window_aggregation
+            meter.needs_key = kind != "count"
+
+    @api.depends("price_ids")
+    def _compute_is_booked(self):
+        for meter in self:
+            meter.is_booked = meter._has_booked_charges()
+
     @api.depends("price_ids")
     def _compute_price_count(self):
         counts = dict(
@@ -87,16 +181,123 @@ class SaasMeter(models.Model):
         for meter in self:
             meter.price_count = counts.get(meter, 0)
 
-    @api.constrains("aggregation", "value_key")
+    @api.constrains("aggregation", "window_aggregation", "value_key")
     def _check_value_key(self):
         for meter in self:
-            if meter.aggregation != "count" and not (meter.value_key or "").strip():
+            if meter.needs_key and not (meter.value_key or "").strip():
                 raise ValidationError(
                     self.env._(
                         "%(name)s: say which key of the event's data holds the value.",
                         name=meter.name,
                     )
                 )
+
+    @api.constrains(
+        "aggregation",
+        "decimals",
+        "percentile",
+        "window_unit",
+        "window_size",
+        "window_aggregation",
+        "window_outer",
+    )
+    def _check_terms(self):
+        for meter in self:
+            if not 0 <= meter.decimals <= 12:
+                message = self.env._(
+                    "%(name)s: a quantity has from 0 to 12 places after the point.",
+                    name=meter.name,
+                )
+                raise ValidationError(message)
+            try:
+                meter._get_spec()
+            except TermsError as error:
+                raise ValidationError(meter._get_terms_problem()) from error
+
+    def _get_terms_problem(self):
+        """Say what the aggregation still needs."""
+        if self.aggregation == "percentile":
+            return self.env._(
+                "%(name)s: enter a percentile above 0 and up to 100, like 95.",
+                name=self.name,
+            )
+        return self.env._(
+            "%(name)s: enter how long a span is, one or more whole minutes, hours or"
+            " days, and what is taken in each span and of all spans.",
+            name=self.name,
+        )
+
+    # ------------------------------------------------------------------
+    # The definition of what was invoiced stays
+    # ------------------------------------------------------------------
+    @api.model
+    def _get_definition_fields(self):
+        """Return the fields that decide about a quantity."""
+        return {
+            "event_type",
+            "aggregation",
+            "value_key",
+            "operation_key",
+            "percentile",
+            "window_size",
+            "window_unit",
+            "window_aggregation",
+            "window_outer",
+            "decimals",
+        }
+
+    def _has_booked_charges(self):
+        """Return whether a charge was booked with one of the meters."""
+        # sudo: whether invoices depend on the meter is the same for every reader
+        return has_booked_charges(self.sudo().with_context(active_test=False).price_ids)
+
+    def _check_definition_free(self):
+        """Refuse a change of what invoiced periods were counted with.
+
+        :raise UsageStoreError: a charge is booked
+        """
+        for meter in self:
+            if meter._has_booked_charges():
+                raise UsageStoreError(
+                    self.env._(
+                        "%(name)s has booked charges: what it counts cannot change,"
+                        " since invoiced periods would be counted anew. Duplicate the"
+                        " meter and give the copy to the products from now on.",
+                        name=meter.name,
+                    )
+                )
+
+    def _is_redefined(self, vals):
+        """Return whether values change the definition of the meter."""
+        self.ensure_one()
+        return any(
+            name in vals
+            and self[name]
+            != self._fields[name].convert_to_record(
+                self._fields[name].convert_to_cache(vals[name], self), self
+            )
+            for name in self._get_definition_fields()
+        )
+
+    def copy_data(self, default=None):
+        """Give a copy a code and name of its own."""
+        default = dict(default or {})
+        result = super().copy_data(default)
+        for meter, vals in zip(self, result, strict=True):
+            if "code" not in default:
+                vals["code"] = meter._get_free_code()
+            if "name" not in default:
+                vals["name"] = self.env._("%(name)s (copy)", name=meter.name)
+        return result
+
+    def _get_free_code(self):
+        # sudo: codes of shared meters of other companies are taken, too
+        meters = self.env["saas.meter"].sudo().with_context(active_test=False)
+        taken = set(meters.search([("code", "=like", f"{self.code}%")]).mapped("code"))
+        numbers = range(2, len(taken) + 3)
+        return next(
+            code for code in (f"{self.code}_{n}" for n in numbers) if code not in taken
+        )
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -105,6 +306,9 @@ class SaasMeter(models.Model):
 
     def write(self, vals):
         self.env.registry.clear_cache()
+        for meter in self:
+            if meter._is_redefined(vals):
+                meter._check_definition_free()
         return super().write(vals)
 
     @api.ondelete(at_uninstall=False)
@@ -126,11 +330,46 @@ class SaasMeter(models.Model):
         :return: ``MeterSpec``
         """
         self.ensure_one()
+        kind = self.aggregation
         return MeterSpec(
             self.event_type,
-            self.aggregation,
+            kind,
             self.value_key or None,
             conditions=self._get_conditions(),
+            decimals=self.decimals,
+            operation_key=(kind in TEXTUAL and self.operation_key) or None,
+            percentile=self._get_percentile() if kind == "percentile" else None,
+            spans=self._get_spans() if kind == "window" else None,
+        )
+
+    def _get_percentile(self):
+        return round(Decimal(repr(self.percentile)), 3).normalize()
+
+    def _get_spans(self):
+        return Spans(
+            self.window_unit,
+            self.window_size,
+            self.window_aggregation,
+            self.window_outer,
+        )
+
+    def _get_need(self):
+        """Return what the data of an event has to have.
+
+        :return: ``Need``, None when events are only counted
+        """
+        self.ensure_one()
+        if not self.needs_key:
+            return None
+        kind = self.aggregation
+        if kind == "window":
+            kind = self.window_aggregation
+        is_numeric = kind not in TEXTUAL
+        return Need(
+            self.value_key,
+            is_numeric,
+            self._get_conditions(),
+            is_numeric and self.allow_negative,
         )
 
     def _get_conditions(self):

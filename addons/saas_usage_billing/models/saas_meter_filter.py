@@ -101,14 +101,19 @@ class SaasMeterFilter(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         self.env.registry.clear_cache()
-        return super().create(vals_list)
+        rows = super().create(vals_list)
+        rows.meter_id._check_definition_free()
+        return rows
 
     def write(self, vals):
         self.env.registry.clear_cache()
+        if set(vals) - {"sequence"}:
+            self.meter_id._check_definition_free()
         return super().write(vals)
 
     def unlink(self):
         self.env.registry.clear_cache()
+        self.meter_id._check_definition_free()
         return super().unlink()
 
     def _get_values(self):

@@ -68,7 +68,7 @@ class SaasSubscription(models.Model):
     def _make_window(self, start: date, end: date) -> Window:
         """Return the events between two days of the customer's time zone."""
         first, last = (to_naive(day_start(day, self.tz)) for day in (start, end))
-        return Window(self.id, first, last)
+        return Window(self.id, first, last, self.tz)
 
     def _get_trend_words(self, direction: str | None, change: int) -> str:
         """Return the trend in words, empty when it tells nothing.

@@ -118,6 +118,7 @@ class SaasSubscription(models.Model):
                 self.id,
                 to_naive(day_start(start, self.tz)),
                 to_naive(day_start(end, self.tz)),
+                self.tz,
             ),
         )
 

@@ -13,12 +13,10 @@ from odoo import api, fields, models
 from odoo.tools import SQL, ormcache
 
 from ..exceptions import UsageStoreError
-from .saas_meter import NUMERIC
 from .usage_fields import BigMany2one
 from .usage_result import DUPLICATE, QUARANTINED, REJECTED, IngestResult, Outcome
 from .usage_schema import create_store
 from .usage_screen import (
-    Need,
     dump_storable,
     make_source_rule,
     refuse_good,
@@ -259,10 +257,9 @@ class SaasUsageEvent(models.Model):
         types = {}
         for meter in meters:
             needs = types.setdefault(meter.event_type, {})
-            if meter.aggregation != "count":
-                key = meter.value_key, meter._get_conditions()
-                numeric = meter.aggregation in NUMERIC
-                needs[key] = needs.get(key, False) or numeric
+            need = meter._get_need()
+            if need:
+                needs[need] = None
         return (
             [
                 (
@@ -274,13 +271,7 @@ class SaasUsageEvent(models.Model):
                 )
                 for source in sources
             ],
-            {
-                event_type: tuple(
-                    Need(key, is_numeric, conditions)
-                    for (key, conditions), is_numeric in needs.items()
-                )
-                for event_type, needs in types.items()
-            },
+            {event_type: tuple(needs) for event_type, needs in types.items()},
         )
 
     @api.model

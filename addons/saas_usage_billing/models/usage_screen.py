@@ -9,7 +9,7 @@ only the others go through the engine. A test holds the two together.
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import NamedTuple
@@ -19,6 +19,7 @@ from ..engine.filters import Condition, matches
 
 SEPARATOR = "\x1f"
 _LIMITS = EventLimits()
+_SIGNED = replace(_LIMITS, allow_negative=True)
 _TEXT = _LIMITS.max_length
 _PROPERTY = _LIMITS.max_property_length
 _PROPERTIES = _LIMITS.max_properties
@@ -68,6 +69,7 @@ class Need(NamedTuple):
     key: str
     is_numeric: bool
     conditions: tuple[Condition, ...] = ()
+    is_signed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +185,7 @@ def _accept_plain(event, sources, types, keys):
         data = event.get("data")
         if not _is_plain_data(data, keys):
             return None
-        for key, is_numeric, conditions in needs:
+        for key, is_numeric, conditions, _is_signed in needs:
             if conditions and not matches(conditions, data or {}):
                 continue
             value = data[key]
@@ -231,7 +233,7 @@ def _judge(index, event, sources, types, now):
         return Problem(index, "broken_json", message, event.text, key, None, True)
     code = event.get("source") if isinstance(event, dict) else None
     rule = sources.get(code) if isinstance(code, str) else None
-    found = validate(event, now, rule.limits if rule else _LIMITS)
+    found = validate(event, now, _get_limits(event, rule, types))
     if isinstance(found, Rejection):
         return _refuse(index, event, found.code, found.message, rule)
     if rule is None:
@@ -260,6 +262,17 @@ def _judge(index, event, sources, types, now):
     return found.id, rule.source_id, found.type, found.subject, at, data
 
 
+def _get_limits(event, rule, types):
+    """Return the limits of an event: some meters take values below zero."""
+    limits = rule.limits if rule else _LIMITS
+    event_type = event.get("type") if isinstance(event, dict) else None
+    needs = types.get(event_type, ()) if isinstance(event_type, str) else ()
+    # Who needs another sign is asked below; what nobody needs may have any.
+    if any(need.is_signed for need in needs):
+        return replace(limits, allow_negative=True)
+    return limits
+
+
 def _refuse(index, event, code, message, rule):
     code = _CODES.get(code, code).replace("invalid_", "bad_")
     if not _has_identity(event):
@@ -281,20 +294,20 @@ def _has_identity(event):
 
 def _check_values(data, needs):
     """Return (code, message) when a meter could not read its value, else None."""
-    for key, is_numeric, conditions in needs:
+    for key, is_numeric, conditions, is_signed in needs:
         if not matches(conditions, data):
             continue
         value = data.get(key)
         if value is None or value == "":
             return "missing_value", f"The meter needs data.{key}, which is missing."
         if is_numeric:
-            number = _parse(value)
+            number = _parse(value, is_signed)
             if isinstance(number, Rejection):
                 return number.code, f"data.{key}: {number.message}"
     return None
 
 
-def _parse(value):
+def _parse(value, is_signed):
     # The engine judges values within an event only; this is the smallest one.
     found = validate(
         {
@@ -306,6 +319,7 @@ def _parse(value):
             "data": {"value": value},
         },
         _EPOCH,
+        _SIGNED if is_signed else _LIMITS,
     )
     return found if isinstance(found, Rejection) else found.value
 

@@ -2,15 +2,28 @@
 """Set-based questions to the usage store; ``engine.aggregate`` says what they mean."""
 
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from odoo.tools import SQL
 
-from ..engine.meter import Group, Measured
+from odoo.addons.saas_subscription_ops.engine.period import day_start
+
+from ..engine.aggregate import AGGREGATIONS
+from ..engine.meter import Group, Measured, to_quantity
+from ..engine.money import CONTEXT
 from .usage_store_api import DEFAULT, Bounds, Intake, MeterSpec, Window, register_store
 from .usage_store_ingest import store_events
-from .usage_store_sql import aggregated, fulfilled
+from .usage_store_sql import (
+    aggregated,
+    fulfilled,
+    is_added,
+    local_day,
+    span_aggregate,
+    span_number,
+)
 
 #: Requests looked back at for ones that had not ended when others had.
 _LOOK_BACK = 10_000
@@ -58,17 +71,48 @@ def aggregate(
     windows = list(windows)
     if not windows:
         return []
-    # As text: the driver would make binary floats of the numbers.
-    rows = env.execute_query(
+    source = _source(spec, windows, bounds)
+    if spec.aggregation == "window":
+        query = _over_spans(spec, source)
+    elif spec.aggregation == "unique_days" and spec.operation_key:
+        query = _over_stretches(spec, source)
+    else:
+        query = SQL(
+            "%s SELECT w.number, (%s)::text, count(*), NULL %s GROUP BY w.number",
+            *(source.windows, aggregated(spec), source.events),
+        )
+    found = {
+        number: _to_measured(spec, windows[number - 1], *row)
+        for number, *row in env.execute_query(query)
+    }
+    return [found.get(number, Measured()) for number in range(1, len(windows) + 1)]
+
+
+class _Source(NamedTuple):
+    """Parts of a statement: the windows ``w``, and their events ``e``."""
+
+    windows: SQL
+    events: SQL
+
+
+def _source(spec: MeterSpec, windows: list[Window], bounds: Bounds | None) -> _Source:
+    return _Source(
         SQL(
             """
             WITH w AS (
                 SELECT *
-                  FROM unnest(%(subscriptions)s::integer[], %(starts)s::timestamp[],
-                              %(ends)s::timestamp[])
-                       WITH ORDINALITY AS w(subscription_id, t0, t1, number)
+                  FROM unnest(%s::integer[], %s::timestamp[], %s::timestamp[],
+                              %s::text[])
+                       WITH ORDINALITY AS w(subscription_id, t0, t1, tz, number)
             )
-            SELECT w.number, (%(value)s)::text, count(*)
+            """,
+            [window.subscription_id for window in windows],
+            [window.start for window in windows],
+            [window.end for window in windows],
+            [window.tz for window in windows],
+        ),
+        SQL(
+            """
               FROM w
               JOIN saas_usage_event_store e
                 ON e.subscription_id = w.subscription_id
@@ -76,41 +120,125 @@ def aggregate(
              WHERE e.event_type = %(type)s
                AND e.event_time >= %(first)s AND e.event_time < %(last)s
                AND %(seen)s AND %(fulfilled)s
-             GROUP BY w.number
             """,
-            subscriptions=[window.subscription_id for window in windows],
-            starts=[window.start for window in windows],
-            ends=[window.end for window in windows],
-            value=aggregated(spec),
             type=spec.event_type,
             # Known when the statement is planned, so whole partitions are left out.
             first=min(window.start for window in windows),
             last=max(window.end for window in windows),
             seen=_seen(bounds),
             fulfilled=fulfilled(spec.conditions),
-        )
+        ),
     )
-    found = {
-        number: Measured(Decimal(value or 0), count) for number, value, count in rows
-    }
-    return [found.get(number, Measured()) for number in range(1, len(windows) + 1)]
+
+
+def _over_spans(spec: MeterSpec, source: _Source) -> SQL:
+    """Return the statement of a ``window`` meter: each span, then over them."""
+    outer = "max" if spec.spans.outer == "max" else "sum"
+    return SQL(
+        """
+        %(windows)s
+        SELECT number, %(outer)s(value)::text, sum(count)::bigint,
+               array_agg(value::text ORDER BY span)
+          FROM (
+                SELECT w.number, %(span)s AS span, %(value)s AS value, count(*) AS count
+                %(events)s
+                GROUP BY w.number, span
+               ) spans
+         GROUP BY number
+        """,
+        windows=source.windows,
+        outer=SQL(outer),
+        span=span_number(spec),
+        value=span_aggregate(spec),
+        events=source.events,
+    )
+
+
+def _over_stretches(spec: MeterSpec, source: _Source) -> SQL:
+    """Return the statement of ``unique_days`` with operations.
+
+    A key is active from an addition to its next event, or the end of the window. Days
+    that an earlier stretch of the key has covered do not count again.
+    """
+    return SQL(
+        """
+        %(windows)s
+        SELECT number,
+               COALESCE(sum(GREATEST(
+                   till - GREATEST(day, COALESCE(covered, -1) + 1) + 1, 0
+               )) FILTER (WHERE till IS NOT NULL), 0)::text,
+               count(*), NULL
+          FROM (
+                SELECT number, day, till, max(till) OVER (
+                           PARTITION BY number, key ORDER BY event_time, id
+                           ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+                       ) AS covered
+                  FROM (
+                        SELECT number, key, event_time, id, day,
+                               CASE WHEN is_added AND key IS NOT NULL THEN COALESCE(
+                                   lead(day) OVER (
+                                       PARTITION BY number, key ORDER BY event_time, id
+                                   ),
+                                   last_day
+                               ) END AS till
+                          FROM (
+                                SELECT w.number, e.event_time, e.id, %(key)s AS key,
+                                       %(is_added)s AS is_added, %(day)s AS day,
+                                       %(last_day)s AS last_day
+                                %(events)s
+                               ) changes
+                       ) stretches
+               ) uncovered
+         GROUP BY number
+        """,
+        windows=source.windows,
+        key=SQL("(e.data ->> %s)", spec.value_key),
+        is_added=is_added(spec),
+        day=local_day(),
+        last_day=local_day(SQL("w.t1 - interval '1 microsecond'")),
+        events=source.events,
+    )
+
+
+def _to_measured(spec, window, value, count, spans) -> Measured:
+    """Return what was measured; quotients are taken here, with all digits."""
+    quantity, by = Decimal(value or 0), 1
+    if spec.aggregation == "weighted_sum":
+        by = window.span.ticks
+    elif spec.aggregation == "unique_days":
+        by = window.span.days
+    elif spec.aggregation == "window" and spec.spans.outer == "avg":
+        by = spec.spans.count(window.span)
+    if by != 1:
+        quantity = CONTEXT.divide(quantity, Decimal(by))
+    quantity = to_quantity(quantity, spec.decimals)
+    return Measured(quantity, count, tuple(map(Decimal, spans or ())))
 
 
 def aggregate_by_day(
     env, spec: MeterSpec, window: Window, tz: str, bounds: Bounds | None = None
 ) -> dict[date, Measured]:
-    """Measure each day of a subscription.
+    """Measure each day of a subscription on its own.
 
     :param env: environment
     :param tz: IANA name of the zone the days are of
     :param bounds: look at what was stored by then only
     :return: only days with events
     """
+    if spec.aggregation in AGGREGATIONS:
+        return _aggregate_by_day(env, spec, window, tz, bounds)
+    days = _cut_days(window, tz)
+    measured = aggregate(env, spec, days.values(), bounds)
+    return {day: one for day, one in zip(days, measured, strict=True) if one.count}
+
+
+def _aggregate_by_day(env, spec, window, tz, bounds) -> dict[date, Measured]:
+    """Measure the days of what needs no bounds of the days, in one pass."""
     rows = env.execute_query(
         SQL(
             """
             SELECT (e.event_time AT TIME ZONE 'UTC' AT TIME ZONE %(tz)s)::date AS day,
-                   (%(value)s)::text, count(*)
+                   (%(value)s)::text, count(*), NULL
               FROM saas_usage_event_store e
              WHERE e.subscription_id = %(subscription)s
                AND e.event_time >= %(start)s AND e.event_time < %(end)s
@@ -128,7 +256,20 @@ def aggregate_by_day(
             fulfilled=fulfilled(spec.conditions),
         )
     )
-    return {day: Measured(Decimal(value or 0), count) for day, value, count in rows}
+    return {day: _to_measured(spec, window, *row) for day, *row in rows}
+
+
+def _cut_days(window: Window, tz: str) -> dict[date, Window]:
+    """Return the part of a window on each local day."""
+    zone, utc = ZoneInfo(tz), timezone.utc
+    day = window.start.replace(tzinfo=utc).astimezone(zone).date()
+    start, result = window.start, {}
+    while start < window.end:
+        following = day_start(day + timedelta(days=1), tz).astimezone(utc)
+        end = min(following.replace(tzinfo=None), window.end)
+        result[day] = Window(window.subscription_id, start, end, tz)
+        start, day = end, day + timedelta(days=1)
+    return result
 
 
 class PostgresUsageStore:

@@ -8,10 +8,13 @@ store of its own and be chosen by the system parameter ``saas_usage_billing.stor
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Protocol
 
+from ..engine.aggregate import AVERAGE_DECIMALS
 from ..engine.filters import Condition
-from ..engine.meter import Group, Measured
+from ..engine.meter import Group, Measured, MeterTerms, Spans
+from ..engine.meter import Window as Span
 from ..exceptions import UsageStoreError
 
 PARAMETER = "saas_usage_billing.store"
@@ -20,24 +23,55 @@ DEFAULT = "postgres"
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Which events of a subscription to look at: ``[start, end)``, naive UTC."""
+    """Which events of a subscription to look at: ``[start, end)``, naive UTC.
+
+    ``tz``: IANA name of the zone its days are of.
+    """
 
     subscription_id: int
     start: datetime
     end: datetime
+    tz: str = "UTC"
+
+    @property
+    def span(self) -> Span:
+        """Return the window as the engine knows it."""
+        return Span(self.start, self.end, self.tz)
 
 
 @dataclass(frozen=True, slots=True)
 class MeterSpec:
-    """What to make of them: event type, aggregation, key of the value.
+    """What to make of them; the fields after the key are those of ``MeterTerms``.
 
     Only events that fulfil all ``conditions`` count.
+
+    :raise TermsError: see ``MeterTerms``
     """
 
     event_type: str
     aggregation: str
     value_key: str | None = None
     conditions: tuple[Condition, ...] = ()
+    decimals: int = AVERAGE_DECIMALS
+    operation_key: str | None = None
+    percentile: Decimal | None = None
+    spans: Spans | None = None
+
+    def __post_init__(self) -> None:
+        # What the engine would refuse, no store needs to know.
+        self.terms  # noqa: B018
+
+    @property
+    def terms(self) -> MeterTerms:
+        """Return the engine's terms."""
+        return MeterTerms(
+            self.aggregation,
+            self.conditions,
+            self.decimals,
+            self.operation_key,
+            self.percentile,
+            self.spans,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,11 @@ from odoo.tools import SQL
 
 from ..engine.aggregate import AVERAGE_DECIMALS
 from ..engine.filters import COMPARISONS, Condition
+from ..engine.meter import UNITS
 from .usage_store_api import MeterSpec
 
 _DATA = SQL("e.data")
+_TIME = SQL("e.event_time")
 # Not \d, which takes the digits of any script where the collation is ICU's.
 _NUMBER = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?$"
 
@@ -93,21 +95,109 @@ def _equals(condition: Condition, data: SQL) -> SQL:
 
 
 def aggregated(spec: MeterSpec) -> SQL:
-    """Return the aggregate of a group of events.
+    """Return the aggregate of the events of a window ``w``.
 
-    :param spec: what to measure
+    ``weighted_sum`` is level times microseconds and still has to be divided by those
+    of the window.
+
+    :param spec: what to measure; not ``window``, nor ``unique_days`` with operations
     """
-    if spec.aggregation == "count":
+    kind = spec.aggregation
+    if kind == "count":
         return SQL("count(*)")
-    if spec.aggregation == "unique":
-        return SQL("count(DISTINCT e.data ->> %s)", spec.value_key)
+    if kind == "unique":
+        return SQL("count(DISTINCT %s)%s", _key(spec), _added(spec))
+    if kind == "unique_days":
+        return SQL(
+            "count(DISTINCT (%(key)s, %(day)s)) FILTER (WHERE %(key)s IS NOT NULL)",
+            key=_key(spec),
+            day=local_day(),
+        )
     value = number(spec.value_key)
-    if spec.aggregation == "latest":
+    if kind == "latest":
         return SQL(
             "(array_agg(%(value)s ORDER BY e.event_time DESC, e.id DESC)"
             " FILTER (WHERE %(value)s IS NOT NULL))[1]",
             value=value,
         )
-    if spec.aggregation == "avg":
-        return SQL("round(avg(%s), %s)", value, AVERAGE_DECIMALS)
-    return SQL("%s(%s)", SQL(spec.aggregation), value)
+    if kind == "percentile":
+        # The factor is exact; percentile_disc counts ranks in binary.
+        return SQL(
+            "(array_agg(%(value)s ORDER BY %(value)s)"
+            " FILTER (WHERE %(value)s IS NOT NULL))"
+            "[ceil(%(share)s::numeric * count(%(value)s))::integer]",
+            value=value,
+            share=str(spec.percentile.scaleb(-2)),
+        )
+    if kind == "weighted_sum":
+        return SQL("sum(%s * %s)", value, ticks(SQL("w.t1 - e.event_time")))
+    return _plain(kind, value)
+
+
+def _plain(kind: str, value: SQL) -> SQL:
+    if kind == "avg":
+        # A quotient has as many places as its inputs, but 16 digits at least: of a
+        # large mean that would be less than is asked for.
+        return SQL("round(avg(%s + 0e-30), %s)", value, AVERAGE_DECIMALS)
+    return SQL("%s(%s)", SQL(kind), value)
+
+
+def span_aggregate(spec: MeterSpec) -> SQL:
+    """Return the aggregate of one span of a window.
+
+    :param spec: what to measure, a ``window`` meter
+    """
+    kind = spec.spans.inner
+    if kind == "count":
+        return SQL("count(*)")
+    if kind == "unique":
+        return SQL("count(DISTINCT %s)", _key(spec))
+    return SQL("COALESCE(%s, 0)", _plain(kind, number(spec.value_key)))
+
+
+def span_number(spec: MeterSpec) -> SQL:
+    """Return which span of its window an event is in, from 0.
+
+    :param spec: what to measure, a ``window`` meter
+    """
+    spans = spec.spans
+    if spans.unit == "day":
+        return SQL("%s / %s", local_day(), spans.size)
+    size = spans.size * UNITS[spans.unit] * 1_000_000
+    return SQL("%s / %s", ticks(SQL("e.event_time - w.t0")), size)
+
+
+def ticks(interval: SQL) -> SQL:
+    """Return the microseconds of an interval between two instants.
+
+    :param interval: difference of two timestamps
+    """
+    return SQL("round(extract(epoch FROM %s) * 1000000)::bigint", interval)
+
+
+def local_day(moment: SQL = _TIME) -> SQL:
+    """Return the local day of a moment, counted from the first of its window ``w``.
+
+    :param moment: naive UTC
+    """
+    day = SQL("((%s) AT TIME ZONE 'UTC' AT TIME ZONE w.tz)::date", moment)
+    first = SQL("(w.t0 AT TIME ZONE 'UTC' AT TIME ZONE w.tz)::date")
+    return SQL("(%s - %s)", day, first)
+
+
+def is_added(spec: MeterSpec) -> SQL:
+    """Return whether an event adds its key, rather than removing it.
+
+    :param spec: what to measure, with operations
+    """
+    return SQL("%s IS DISTINCT FROM 'remove'", text(spec.operation_key))
+
+
+def _added(spec: MeterSpec) -> SQL:
+    if not spec.operation_key:
+        return SQL("")
+    return SQL(" FILTER (WHERE %s)", is_added(spec))
+
+
+def _key(spec: MeterSpec) -> SQL:
+    return SQL("(e.data ->> %s)", spec.value_key)

@@ -1,14 +1,16 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+import itertools
 import random
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from odoo.tests import tagged
 
+from odoo.addons.saas_subscription_ops.engine.period import day_start
+
 from ..engine.aggregate import AGGREGATIONS, UsageEvent
 from ..engine.filters import COMPARISONS, OPERATORS, Condition
-from ..engine.meter import Measured, MeterTerms, measure
-from ..engine.meter import Window as Span
+from ..engine.meter import INNER, OUTER, Measured, MeterTerms, Spans, measure
 from ..models.usage_store_api import MeterSpec, Window, get_store
 from .common import UsageCase
 
@@ -45,6 +47,7 @@ class TestAggregate(UsageCase):
             key = pick.choice(["ann", "bob", "Ann", "1", None])
             if key is not None:
                 data["user"] = key
+            data["op"] = pick.choice(["add", "remove", "remove", None, 1])
             odd = pick.choice(ODD)
             if odd is not None:
                 data["odd"] = odd
@@ -96,19 +99,14 @@ class TestAggregate(UsageCase):
             key = {"count": None, "unique": "user"}.get(kind, "n")
             found = self.measure(MeterSpec("test.request", kind, key), windows)
             wanted = [
-                measure(
-                    MeterTerms(kind),
-                    [event for _at, event in self.known[window.subscription_id]],
-                    Span(window.start, window.end),
-                )
-                for window in windows
+                self.measure_events(MeterTerms(kind), window) for window in windows
             ]
             self.assertEqual(found, wanted, kind)
 
     def measure_events(self, terms, window):
         """Return what the engine makes of the events of a window."""
         events = [event for _at, event in self.known[window.subscription_id]]
-        return measure(terms, events, Span(window.start, window.end))
+        return measure(terms, events, window.span)
 
     def make_condition(self, pick):
         operator = pick.choice(OPERATORS)
@@ -144,6 +142,78 @@ class TestAggregate(UsageCase):
             if 0 < sum(one.count for one in wanted) < 600:
                 kinds |= {one.operator for one in conditions}
         self.assertEqual(kinds, set(OPERATORS))
+
+    def make_specs(self):
+        """Return a spec of each aggregation that needs more than a key."""
+        for share in ("0.5", "7", "50", "95", "99.9", "100"):
+            yield MeterSpec(
+                "test.request", "percentile", "n", percentile=Decimal(share)
+            )
+        yield MeterSpec("test.request", "weighted_sum", "n")
+        yield MeterSpec("test.request", "weighted_sum", "n", decimals=2)
+        for kind in ("unique", "unique_days"):
+            yield MeterSpec("test.request", kind, "user")
+            yield MeterSpec("test.request", kind, "user", operation_key="op")
+        for unit, size in (("minute", 90), ("hour", 5), ("day", 1), ("day", 7)):
+            for inner in INNER:
+                for outer in OUTER:
+                    yield MeterSpec(
+                        "test.request",
+                        "window",
+                        {"unique": "user", "count": None}.get(inner, "n"),
+                        spans=Spans(unit, size, inner, outer),
+                    )
+
+    def test_more_aggregations_equal_the_engine(self):
+        windows = [
+            Window(one.subscription_id, one.start, one.end, tz)
+            for one, tz in zip(
+                self.windows(), itertools.cycle(["UTC", "Europe/Paris", "Asia/Tokyo"])
+            )
+        ]
+        for spec in self.make_specs():
+            found = self.measure(spec, windows)
+            wanted = [self.measure_events(spec.terms, window) for window in windows]
+            self.assertEqual(found, wanted, spec)
+            self.assertTrue(any(one.quantity for one in found), spec)
+
+    def test_days_equal_windows_of_a_day(self):
+        window = Window(
+            self.subscription.id, START, START + timedelta(days=40, hours=5)
+        )
+        tz = "Europe/Paris"
+        specs = [
+            MeterSpec("test.request", kind, "user" if kind == "unique" else "n")
+            for kind in AGGREGATIONS
+        ]
+        for spec in (*specs, *self.make_specs()):
+            by_day = get_store(self.env).aggregate_by_day(spec, window, tz)
+            day = START.date()
+            while day <= window.end.date():
+                start = day_start(day, tz).replace(tzinfo=None)
+                end = day_start(day + timedelta(days=1), tz).replace(tzinfo=None)
+                one = Window(
+                    window.subscription_id,
+                    max(start, window.start),
+                    min(end, window.end),
+                    tz,
+                )
+                found = by_day.get((day, ()), Measured())
+                self.assertEqual(
+                    found, self.measure_events(spec.terms, one), (spec, day)
+                )
+                day += timedelta(days=1)
+
+    def test_a_large_mean_keeps_its_places(self):
+        subscription = self.create_subscription(self.create_partner("Large"))
+        self.tie("client-large", subscription)
+        values = [12345678901234567890, 1, 7]
+        self.ingest(
+            [self.event(subject="client-large", data={"n": value}) for value in values]
+        )
+        window = Window(subscription.id, START, START + timedelta(days=99))
+        [found] = self.measure(MeterSpec("test.request", "avg", "n"), [window])
+        self.assertEqual(found.quantity, Decimal("4115226300411522632.666666666667"))
 
     def test_one_statement_for_any_number_of_windows(self):
         windows = self.windows()

@@ -1,11 +1,17 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-from datetime import date
+from datetime import date, datetime
+from decimal import Decimal
 
 from odoo.exceptions import AccessError, ValidationError
 from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 
+from ..engine.meter import Measured, Spans
+from ..exceptions import UsageStoreError
+from ..models.usage_store_api import Window, get_store
 from .common import UsageCase
+
+TYPE = "test.request"
 
 
 @tagged("post_install", "-at_install")
@@ -112,3 +118,133 @@ class TestSaasMeter(UsageCase):
     @staticmethod
     def unlink(record):
         record.unlink()
+
+    # ------------------------------------------------------------------
+    # Aggregations
+    # ------------------------------------------------------------------
+    def test_aggregations_say_what_they_need(self):
+        for vals, message in (
+            ({"aggregation": "percentile", "value_key": False}, "which key"),
+            ({"aggregation": "window", "value_key": False}, "which key"),
+            ({"aggregation": "percentile", "percentile": 0}, "above 0"),
+            ({"aggregation": "percentile", "percentile": 100.5}, "above 0"),
+            ({"aggregation": "window", "window_size": 0}, "how long"),
+            ({"aggregation": "window", "window_unit": False}, "how long"),
+            ({"decimals": 13}, "0 to 12"),
+            ({"decimals": -1}, "0 to 12"),
+        ):
+            with (
+                self.assertRaisesRegex(ValidationError, message),
+                self.env.cr.savepoint(),
+            ):
+                self.create_meter(
+                    **{
+                        "name": "Odd",
+                        "code": "odd",
+                        "aggregation": "sum",
+                        "value_key": "n",
+                        **vals,
+                    }
+                )
+
+    def test_meters_map_to_the_engine(self):
+        meter = self.create_meter("P95", "p95", "percentile", "n", percentile=99.9)
+        self.assertEqual(meter._get_spec().percentile, Decimal("99.9"))
+        meter = self.create_meter(
+            *("Peak", "peak", "window", "n"),
+            window_unit="day",
+            window_size=7,
+            window_aggregation="max",
+            window_outer="avg",
+            decimals=2,
+        )
+        self.assertEqual(meter._get_spec().spans, Spans("day", 7, "max", "avg"))
+        self.assertEqual(meter._get_spec().decimals, 2)
+        meter = self.create_meter("Seats", "seats", "unique_days", "user")
+        meter.operation_key = "op"
+        self.assertEqual(meter._get_spec().operation_key, "op")
+        meter.aggregation = "sum"
+        self.assertFalse(meter._get_spec().operation_key)
+        calls = {"aggregation": "window", "window_aggregation": "count"}
+        meter = self.create_meter("Busy", "busy", **calls)
+        self.assertFalse(meter.needs_key)
+
+    def test_values_below_zero_are_taken_when_every_meter_allows_them(self):
+        meter = self.create_meter(
+            *("Stock", "stock", "sum", "value"),
+            event_type="test.stock",
+            allow_negative=True,
+        )
+
+        def ingest(value):
+            event = self.event(type="test.stock", data={"value": value})
+            result = self.ingest([event])
+            return [outcome.code for outcome in result.outcomes]
+
+        for value in (-5, "-2.5", Decimal("-0.5")):
+            self.assertEqual(ingest(value), [])
+        window = Window(
+            self.subscription.id, datetime(2026, 4, 1), datetime(2026, 5, 1)
+        )
+        [groups] = get_store(self.env).aggregate(meter._get_spec(), [window])
+        self.assertEqual(groups[()], Measured(Decimal(0), 3))
+        self.assertEqual(ingest(10), [])
+        [groups] = get_store(self.env).aggregate(meter._get_spec(), [window])
+        self.assertEqual(groups[()], Measured(Decimal(2), 4))
+        self.create_meter("Peak", "peak", "max", "value", event_type="test.stock")
+        self.assertEqual(ingest(-5), ["negative_value"])
+        self.assertEqual(
+            self.ingest([self.event(data={"bytes": -1})]).outcomes[0].code,
+            "negative_value",
+        )
+
+    # ------------------------------------------------------------------
+    # What was invoiced stays
+    # ------------------------------------------------------------------
+    def book(self):
+        for product in self.calls, self.traffic:
+            self.create_price(product, model="standard", unit_price=1)
+        self.store(3, "2026-03-05", path="/")
+        subscription = self.subscription
+        charges = subscription._get_unbooked_charges(date(2026, 4, 1))
+        # sudo: the ledger is written by billing runs only
+        self.env["saas.charge"].sudo().create(
+            [
+                subscription._prepare_charge_vals(charge)
+                for charge in charges
+                if charge.kind == "usage"
+            ]
+        )
+
+    def test_definition_with_booked_charges_stays(self):
+        condition = self.add_filter("path", "=", "/")
+        self.assertFalse(self.calls_meter.is_booked)
+        self.book()
+        self.env.invalidate_all()
+        meter = self.calls_meter
+        self.assertTrue(meter.is_booked)
+        for change in (
+            lambda: meter.write({"event_type": "other"}),
+            lambda: meter.write({"aggregation": "sum", "value_key": "bytes"}),
+            lambda: meter.write({"decimals": 2}),
+            lambda: condition.write({"value": "/x"}),
+            lambda: self.add_filter("path", "!=", "/x"),
+            condition.unlink,
+            lambda: self.calls.product_tmpl_id.write({"saas_meter_id": False}),
+        ):
+            with self.assertRaises(UsageStoreError), self.env.cr.savepoint():
+                change()
+        meter.write({"name": "Calls", "aggregation": "count", "event_type": TYPE})
+        self.calls.product_tmpl_id.write({"saas_meter_id": meter.id})
+        self.calls.product_tmpl_id.saas_usage_price_ids.active = False
+        with self.assertRaises(UsageStoreError):
+            meter.value_key = "other"
+
+    def test_a_copy_can_be_changed(self):
+        self.add_filter("path", "=", "/")
+        self.book()
+        first, second = self.calls_meter.copy(), self.calls_meter.copy()
+        self.assertEqual((first.code, second.code), ("calls_2", "calls_3"))
+        self.assertEqual(first.filter_ids.key, "path")
+        first.write({"aggregation": "sum", "value_key": "bytes"})
+        first.filter_ids.value = "/x"
