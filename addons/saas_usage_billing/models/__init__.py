@@ -7,6 +7,7 @@ from . import saas_usage_source_watch
 from . import saas_usage_price
 from . import saas_usage_price_terms
 from . import saas_usage_price_words
+from . import saas_usage_price_version
 from . import saas_usage_price_tier
 from . import saas_usage_batch
 from . import saas_usage_event
@@ -22,6 +23,7 @@ from . import sale_order
 from . import saas_subscription
 from . import saas_subscription_usage_periods
 from . import saas_subscription_usage_charges
+from . import saas_subscription_usage_prices
 from . import saas_subscription_current_usage
 from . import saas_subscription_signal
 from . import saas_charge

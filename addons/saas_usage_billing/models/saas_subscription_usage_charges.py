@@ -76,7 +76,12 @@ class SaasSubscription(models.Model):
             prices = (
                 self.env["saas.usage.price"]
                 .sudo()
-                .search([("company_id", "=", self.company_id.id)])
+                .search(
+                    [
+                        ("company_id", "=", self.company_id.id),
+                        ("state", "=", "published"),
+                    ]
+                )
                 .sorted("date_start", reverse=True)
             )
             table = defaultdict(list)
@@ -102,7 +107,7 @@ class SaasSubscription(models.Model):
             return None
         line = self.env["saas.subscription.line"].browse(period.line_id)
         return ProposedCharge(
-            ref=f"usage:{price.id}:{period.start.isoformat()}",
+            ref=f"usage:{price.root_id.id}:{period.start.isoformat()}",
             kind="usage",
             line_id=period.line_id,
             service_start=period.start,

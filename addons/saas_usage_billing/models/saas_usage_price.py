@@ -109,20 +109,13 @@ class SaasUsagePrice(models.Model):
         "date_start",
         "date_end",
         "active",
+        "state",
     )
     def _check_overlap(self):
-        for price in self.filtered("active"):
-            rivals = self.search(
-                [
-                    ("id", "!=", price.id),
-                    ("company_id", "=", price.company_id.id),
-                    ("product_tmpl_id", "=", price.product_tmpl_id.id),
-                    ("plan_id", "=", price.plan_id.id),
-                    ("subscription_id", "=", price.subscription_id.id),
-                    ("currency_id", "=", price.currency_id.id),
-                ]
-            )
-            for rival in rivals:
+        for price in self:
+            if not price.active or price.state == "draft":
+                continue
+            for rival in price._get_rivals():
                 if price._overlaps(rival):
                     raise ValidationError(
                         self.env._(
@@ -132,6 +125,21 @@ class SaasUsagePrice(models.Model):
                             start=rival.date_start,
                         )
                     )
+
+    def _get_rivals(self):
+        """Return the other prices that bill the same usage, at any time."""
+        self.ensure_one()
+        return self.search(
+            [
+                ("id", "!=", self.id),
+                ("state", "=", "published"),
+                ("company_id", "=", self.company_id.id),
+                ("product_tmpl_id", "=", self.product_tmpl_id.id),
+                ("plan_id", "=", self.plan_id.id),
+                ("subscription_id", "=", self.subscription_id.id),
+                ("currency_id", "=", self.currency_id.id),
+            ]
+        )
 
     @api.model_create_multi
     def create(self, vals_list):

@@ -1,0 +1,77 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""Archived prices of a subscription's invoiced periods."""
+
+from odoo import models
+from odoo.tools import SQL
+
+from .saas_subscription_usage_periods import CACHE
+
+
+class SaasSubscription(models.Model):
+    _inherit = "saas.subscription"
+
+    def _get_usage_prices(self, usage_periods):
+        """Let archived prices go on for the periods they were invoiced for.
+
+        Archiving must neither fail nor reverse what was billed. Another version of
+        the same price corrects it, though.
+        """
+        result = super()._get_usage_prices(usage_periods)
+        archived = self._get_archived_prices()
+        for period, price in result.items():
+            kept = archived.get((period.product_tmpl_id, period.start))
+            if kept and kept.root_id != price.root_id:
+                result[period] = kept
+        return result
+
+    def _get_archived_prices(self):
+        """Return the archived prices that periods are booked with.
+
+        Read for all subscriptions browsed together, once per transaction.
+
+        :return: dict of (product template id, first day) to price
+        """
+        self.ensure_one()
+        cache = self.env.cr.cache.setdefault(CACHE, {}).setdefault("archived", {})
+        if self.id not in cache:
+            batch = self.browse(self._prefetch_ids) | self
+            cache.update({one: {} for one in batch.ids})
+            for owner, start, price_id in batch._find_archived():
+                cache[owner][start] = [*cache[owner].get(start, []), price_id]
+        # sudo: the difference must find the price, whoever computes it
+        Price = self.env["saas.usage.price"].sudo()
+        return {
+            (price.product_tmpl_id.id, start): price
+            for start, ids in cache[self.id].items()
+            for price in Price.browse(ids)
+        }
+
+    def _find_archived(self):
+        """Return (subscription, first day, price) of what is booked by archived prices.
+
+        What was taken back does not count; among the bookings of a period the last one
+        says the price.
+        """
+        self.env["saas.charge"].flush_model()
+        self.env["saas.usage.price"].flush_model()
+        return self.env.execute_query(
+            SQL(
+                """
+                WITH booked AS (
+                    SELECT subscription_id, ref, service_start,
+                           (ARRAY_AGG((details->>'price_id')::integer ORDER BY id DESC)
+                               FILTER (WHERE details->>'price_id' IS NOT NULL)
+                           )[1] AS price_id
+                      FROM saas_charge
+                     WHERE subscription_id = ANY(%(ids)s) AND base_kind = 'usage'
+                     GROUP BY subscription_id, ref, service_start
+                    HAVING SUM(amount) != 0 OR SUM(quantity) != 0
+                )
+                SELECT booked.subscription_id, booked.service_start, price.id
+                  FROM booked
+                  JOIN saas_usage_price price ON price.id = booked.price_id
+                 WHERE NOT price.active
+                """,
+                ids=self.ids,
+            )
+        )
