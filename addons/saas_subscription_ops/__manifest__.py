@@ -2,7 +2,7 @@
 {
     "name": "SaaS Subscription Operations",
     "summary": "Plans, subscriptions, billing runs, onboarding, renewals",
-    "version": "19.0.1.2.0",
+    "version": "19.0.1.2.1",
     "development_status": "Beta",
     "category": "SaaS Operations",
     "website": ("https://github.com/saas-operations-suite/saas-operations-suite"),
@@ -102,6 +102,7 @@
         "views/res_config_settings_views.xml",
         "views/res_config_settings_alert_views.xml",
         "views/res_config_settings_documents_views.xml",
+        "views/res_config_settings_renewal_views.xml",
         "wizards/saas_onboarding_document_decide_wizard_views.xml",
         "wizards/saas_onboarding_document_upload_wizard_views.xml",
         "wizards/saas_onboarding_wait_wizard_views.xml",

@@ -133,6 +133,7 @@ from . import project_project_cancelled
 from . import project_project_guard
 from . import project_milestone_guard
 from . import res_config_settings_documents
+from . import res_config_settings_renewal
 from . import account_move
 from . import account_move_correction
 from . import account_move_sending

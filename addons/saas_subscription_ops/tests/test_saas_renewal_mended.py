@@ -254,6 +254,16 @@ class TestRenewalGoesOn(RenewalCase):
         subscription.cancel(reason_id=reason.id)
         self.assertEqual(renewal.lost_reason_id, own)
 
+    def test_settings_name_the_renewal_owner(self):
+        settings = self.env["res.config.settings"].create({})
+        view = settings.get_view(
+            self.env.ref("saas_subscription_ops.res_config_settings_view_form").id
+        )
+        self.assertIn('name="saas_renewal_user_id"', view["arch"])
+        settings.saas_renewal_user_id = self.csm
+        settings.execute()
+        self.assertEqual(self.env.company.saas_renewal_user_id, self.csm)
+
     # Whole periods ---------------------------------------------------
     def test_term_of_whole_periods_ends_with_one(self):
         whole = self.create_plan(name="Whole", proration_policy="none")
