@@ -102,9 +102,10 @@ class TestOnboardingAmounts(OnboardingCase):
 
     def test_upgrade_ties_older_copies_to_the_field(self):
         self.signed.res_field = False
+        self.env.flush_all()
         path = file_path(
-            "saas_subscription_ops/migrations/19.0.1.2.0/post-migration.py"
+            "saas_subscription_ops/migrations/19.0.1.2.1/post-migration.py"
         )
-        load_script(path, "saas_post_migration").migrate(self.cr, "19.0.1.1.0")
+        load_script(path, "saas_post_migration").migrate(self.cr, "19.0.1.2.0")
         self.env.invalidate_all()
         self.assertEqual(self.project.saas_signed_attachment_ids, self.signed)

@@ -1,7 +1,9 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from datetime import date
 
+from odoo.modules.migration import load_script
 from odoo.tests import tagged
+from odoo.tools import file_path
 
 from .common_renewal import RenewalCase
 
@@ -61,3 +63,39 @@ class TestRenewalFaults(RenewalCase):
         order.with_user(self.salesperson).action_confirm()
         self.run_day(END)
         self.assertEqual(self.renewal(subscription).outcome, "renewed")
+
+    # Upgrade ---------------------------------------------------------
+    def upgrade(self):
+        path = "saas_subscription_ops/migrations/19.0.1.2.1/post-migration.py"
+        self.env.flush_all()
+        load_script(file_path(path), "saas_post_migration").migrate(
+            self.cr, "19.0.1.2.0"
+        )
+        self.env.invalidate_all()
+
+    def test_upgrade_ties_skipped_steps_to_the_signed_order(self):
+        subscription = self.ending().with_user(self.manager)
+        self.run_day(WINDOW)
+        order = self.sign(subscription)
+        renewal = self.renewal(subscription)
+        renewal._log_step(
+            renewal._get_steps().filtered(lambda step: step.action == "quote"),
+            WINDOW,
+            "skipped",
+            f"{order.name} is signed",
+        )
+        self.upgrade()
+        log = renewal.step_log_ids.filtered(lambda log: log.result == "skipped")
+        self.assertEqual(log.order_id, order)
+        order._action_cancel()
+        self.assertFalse(log.exists())
+
+    def test_upgrade_ties_the_to_do_to_its_quotation(self):
+        subscription = self.ending()
+        self.run_day(WINDOW, date(2026, 12, 1))
+        renewal = self.renewal(subscription)
+        todo = renewal.quote_activity_id
+        self.assertTrue(todo)
+        renewal.quote_activity_id = False
+        self.upgrade()
+        self.assertEqual(renewal.quote_activity_id, todo)
