@@ -286,7 +286,11 @@ class SaasRenewal(models.Model):
                 owner=self.user_id,
             )
         self._link_order(order)
-        if step.mail_template_id and order.state == "draft":
+        if step.mail_template_id and order.state != "draft":
+            # No mail today: a reminder of the same day must still go out.
+            note = self.env._("%(order)s was sent before", order=order.name)
+            return "skipped", note
+        if step.mail_template_id:
             order._saas_send_quote(step.mail_template_id)
         elif order.state == "draft":
             self.quote_activity_id = self._plan_activity(

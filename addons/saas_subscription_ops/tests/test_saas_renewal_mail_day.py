@@ -84,6 +84,20 @@ class TestRenewalMailDay(RenewalCase):
         )
         self.assertEqual((self.mails() - before).mapped("subject"), ["Your offer"])
 
+    def test_an_offer_of_an_earlier_day_holds_no_reminder_back(self):
+        self.set_steps(("quote", 90), ("remind", 60))
+        subscription = self.ending()
+        order = subscription._create_renewal_quote()
+        order.action_quotation_sent()
+        before = self.mails()
+        self.run_day(LATE, LATE)
+        self.assertEqual(
+            self.results(subscription.renewal_ids),
+            {("quote", 90): "skipped", ("remind", 60): "done"},
+        )
+        self.assertEqual(subscription.renewal_ids.order_id, order)
+        self.assertEqual((self.mails() - before).mapped("model"), ["saas.renewal"])
+
     def test_contracts_of_a_contact_take_turns_by_the_day(self):
         self.set_steps(("remind", 60))
         first, second = self.ending(), self.ending()
