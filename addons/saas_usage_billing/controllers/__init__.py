@@ -1,4 +1,5 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from . import dispatcher
+from . import openapi
 from . import usage
 from . import usage_source

@@ -7,7 +7,7 @@ from odoo.http import Response, request
 from .dispatcher import ApiError, correlation_id, json_response
 from .usage_body import read_events
 from .usage_gate import admit
-from .usage_parameters import INGEST, TEXT
+from .usage_parameters import CURRENT_USAGE, INGEST
 
 
 class UsageController(http.Controller):
@@ -50,7 +50,7 @@ class UsageController(http.Controller):
     )
     def current(self, **_query) -> Response:
         """Answer quantity and amount of the current period, per meter."""
-        given = admit("GET", {"subject": TEXT, "source": TEXT, "subscription": TEXT})
+        given = admit("GET", CURRENT_USAGE)
         found = request.env["saas.subscription"]._find_for_usage(**given)
         if len(found) != 1:
             raise ApiError(

@@ -10,6 +10,8 @@ MAX_LENGTH = 255
 TEXT = ()
 FLAG = ("0", "1")
 INGEST = {"details": ("problems", "all"), "dry_run": FLAG, "strict": FLAG}
+EVENT_STATUS = {"source": TEXT, "id": TEXT}
+CURRENT_USAGE = {"subject": TEXT, "source": TEXT, "subscription": TEXT}
 
 
 def read_parameters(httprequest, allowed: Mapping[str, tuple]) -> dict[str, str]:

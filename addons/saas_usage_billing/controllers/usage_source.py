@@ -10,7 +10,7 @@ from ..engine.event import Rejection, read_time
 from .dispatcher import ApiError, json_response
 from .usage_body import read_object
 from .usage_gate import admit
-from .usage_parameters import TEXT
+from .usage_parameters import EVENT_STATUS
 
 
 class UsageSourceController(http.Controller):
@@ -25,7 +25,7 @@ class UsageSourceController(http.Controller):
     )
     def status(self, **_query) -> Response:
         """Answer what became of one event."""
-        given = admit("GET", {"source": TEXT, "id": TEXT})
+        given = admit("GET", EVENT_STATUS)
         source = request.env["saas.usage.source"]._find_by_code(given["source"])
         if not source or not source._may_send():
             raise _unknown_source()

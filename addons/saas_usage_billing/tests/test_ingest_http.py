@@ -8,6 +8,7 @@ from odoo.exceptions import ConcurrencyError
 from odoo.tests import HttpCase, new_test_user, tagged
 from odoo.tools import mute_logger
 
+from ..controllers.openapi import ERRORS, build_document
 from ..controllers.usage_body import MAX_BYTES
 from ..models.saas_usage_event import SaasUsageEvent
 from .common import UsageFixture
@@ -54,6 +55,7 @@ class TestIngestHttp(UsageFixture, HttpCase):
         self.assertTrue(response.headers["X-Correlation-Id"])
         error = response.json()["error"]
         self.assertEqual(error["code"], code)
+        self.assertIn(code, ERRORS[status])
         self.assertTrue(error["message"])
         self.assertNotIn("Traceback", response.text)
 
@@ -370,6 +372,33 @@ class TestIngestHttp(UsageFixture, HttpCase):
         response = self.ask("watermarks")
         self.assertRefused(response, 405, "method_not_allowed")
         self.assertFalse(self.source.sends_watermarks)
+
+    # Description --------------------------------------------------------
+    def test_document_needs_no_key(self):
+        url = f"{self.base_url()}/saas/v1/openapi.json"
+        response = self.opener.get(url)
+        self.assertEqual(response.status_code, 200)
+        self.assertIn("max-age", response.headers["Cache-Control"])
+        document = response.json()
+        self.assertEqual(document["openapi"], "3.1.0")
+        self.assertIn(PATH, document["paths"])
+        tag = response.headers["ETag"]
+        response = self.opener.get(url, headers={"If-None-Match": tag})
+        self.assertEqual((response.status_code, response.text), (304, ""))
+        self.assertRefused(self.opener.post(url), 405, "method_not_allowed")
+
+    def test_answers_have_what_the_document_says(self):
+        schemas = build_document()["components"]["schemas"]
+        self.create_price()
+        ingested = self.post([self.good(id="a", time=self.at.isoformat())])
+        for name, response in (
+            ("Ingested", ingested),
+            ("Status", self.ask("status", source="weblog", id="a")),
+            ("Current", self.current(subject="client-1", source="weblog")),
+        ):
+            answer = response.json()
+            self.assertLessEqual(set(schemas[name]["required"]), set(answer))
+            self.assertLessEqual(set(answer), set(schemas[name]["properties"]))
 
     # Rate ---------------------------------------------------------------
     def test_too_many_requests_wait(self):

@@ -1,0 +1,124 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""Schemas of the bodies of the usage API, for its OpenAPI document."""
+
+from ..engine.event import SPEC_VERSION, EventLimits
+from ..models.usage_result import DUPLICATE, QUARANTINED, REJECTED, STORED
+
+_LIMITS = EventLimits()
+_TEXT = {"type": "string", "minLength": 1, "maxLength": _LIMITS.max_length}
+_TIME = {"type": "string", "format": "date-time"}
+_COUNT = {"type": "integer", "minimum": 0}
+_NUMBER_OR_NONE = {"type": ["integer", "null"]}
+
+
+def ref(name: str) -> dict:
+    """Return a reference to a schema of the document.
+
+    :param name: its name
+    """
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _object(properties, required=None, **more):
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties) if required is None else required,
+        **more,
+    }
+
+
+EVENT = _object(
+    {
+        "specversion": {"const": SPEC_VERSION},
+        "id": _TEXT,
+        "source": _TEXT,
+        "type": _TEXT,
+        "subject": _TEXT,
+        "time": _TIME,
+        "data": {
+            "type": ["object", "null"],
+            "maxProperties": _LIMITS.max_properties,
+            "additionalProperties": {
+                "type": ["string", "number", "boolean", "null"],
+                "maxLength": _LIMITS.max_property_length,
+            },
+        },
+        "value": {
+            "type": ["number", "string"],
+            "description": "In place of data.value.",
+        },
+    },
+    required=["id", "source", "type", "subject", "time"],
+)
+_OUTCOME = _object(
+    {
+        "index": _COUNT,
+        "id": {"type": ["string", "null"]},
+        "status": {"enum": [STORED, DUPLICATE, QUARANTINED, REJECTED]},
+        "code": {"type": "string"},
+        "message": {"type": "string"},
+    }
+)
+INGESTED = _object(
+    {
+        **dict.fromkeys(
+            ("received", "stored", "duplicate", "quarantined", "rejected"), _COUNT
+        ),
+        "batch_id": _NUMBER_OR_NONE,
+        "batch_ids": {
+            "type": "array",
+            "items": _object(
+                {
+                    "source": {"type": ["string", "null"]},
+                    "batch_id": {"type": "integer"},
+                }
+            ),
+        },
+        "correlation_id": {"type": "string"},
+        "dry_run": {"type": "boolean"},
+        "events": {"type": "array", "items": _OUTCOME},
+    },
+    description="received = stored + duplicate + quarantined",
+)
+ERROR = _object(
+    {"error": _object({"code": {"type": "string"}, "message": {"type": "string"}})}
+)
+STRICT = {"allOf": [ref("Ingested"), ref("Error")]}
+STATUS = _object(
+    {
+        "source": {"type": "string"},
+        "id": {"type": "string"},
+        "status": {"enum": [STORED, QUARANTINED]},
+        "event_time": _TIME,
+        "stored_at": {"type": ["string", "null"], "format": "date-time"},
+        "batch_id": _NUMBER_OR_NONE,
+        "voided": {"type": "boolean"},
+        "code": {"type": "string"},
+        "message": {"type": "string"},
+    },
+    required=["source", "id", "status"],
+)
+WATERMARK = _object({"source": _TEXT, "complete_until": _TIME})
+_USED = _object(
+    {
+        "meter": {"type": "string"},
+        "name": {"type": "string"},
+        "unit": {"type": ["string", "null"]},
+        "period_start": {"type": "string", "format": "date"},
+        "period_end": {"type": "string", "format": "date"},
+        "quantity": {"type": "string"},
+        "amount": {"type": ["string", "null"]},
+    },
+    required=["meter", "quantity"],
+)
+CURRENT = _object(
+    {
+        "subscription": {"type": "string"},
+        "state": {"type": "string"},
+        "currency": {"type": "string"},
+        "amount": {"type": ["string", "null"]},
+        "usage": {"type": "array", "items": _USED},
+    },
+    required=["subscription", "state", "currency", "usage"],
+)
