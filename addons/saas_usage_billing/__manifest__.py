@@ -35,6 +35,7 @@
         "views/saas_charge_views.xml",
         "views/saas_billing_run_line_usage_views.xml",
         "views/saas_billing_run_usage_views.xml",
+        "views/saas_plan_usage_views.xml",
         "views/saas_usage_billing_menus.xml",
     ],
     "assets": {

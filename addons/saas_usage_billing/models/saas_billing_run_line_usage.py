@@ -53,3 +53,10 @@ class SaasBillingRunLine(models.Model):
         if self.usage_bounds:
             subscription = subscription.with_context(**{BOUNDS: self.usage_bounds})
         return super()._get_due_charges(subscription)
+
+    def _book(self, groups, charges, moves):
+        """Tell of usage that came late, once it is booked."""
+        result = super()._book(groups, charges, moves)
+        for line in self:
+            line.subscription_id._record_late_usage(charges[line])
+        return result

@@ -14,6 +14,7 @@ from . import test_saas_usage_price
 from . import test_saas_usage_price_models
 from . import test_saas_usage_price_version
 from . import test_flow_usage_billing
+from . import test_correction
 from . import test_hold
 from . import test_sale_order
 from . import test_security
