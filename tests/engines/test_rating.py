@@ -357,3 +357,20 @@ def test_lines_say_what_is_sold_together() -> None:
         for terms in (package, blocks, top)
     ]
     assert found == [[(50, 6)], [(10, 10), (100, 15)], [(100, 15)]]
+
+
+@given(price_terms(), draw.quantities, st.integers(1, 31))
+def test_a_part_of_a_period_has_its_part_of_the_allowance(terms, quantity, days):
+    usage, part = rating.Usage(quantity), rating.Part(days, 31)
+    terms = replace(terms, prorate_allowance=True)
+    rated = rating.rate_usage(terms, usage, part)
+    assert rated.allowance == part.of(terms.free_units)
+    assert rated.billable == max(money.subtract(rated.converted, rated.allowance), ZERO)
+    if terms.maximum is not None:
+        # a third of something has no last digit
+        most = money.round_decimals(part.of(terms.maximum), 20)
+        assert money.round_decimals(rated.amount, 20) <= most
+    whole = rating.rate_usage(terms, usage, rating.Part(31, 31))
+    assert whole == rating.rate(terms, quantity)
+    kept = rating.rate_usage(replace(terms, prorate_allowance=False), usage, part)
+    assert kept.allowance == terms.free_units

@@ -60,7 +60,8 @@ class PriceTerms:
     quantity, an amount of money, for ``percentage``); ``divide_by``
     converts metered into billed units; ``round_mode`` rounds those to multiples of
     ``round_to`` (None: no rounding); ``minimum`` and ``maximum`` limit the amount of
-    the period.
+    the period. ``prorate_allowance``: a part of a period has its part of the free units
+    and of the maximum, else all of them.
 
     :raise TermsError: unknown model or mode, negative terms, minimum above maximum
     :raise TierError: unusable tiers of a tiered model
@@ -77,6 +78,7 @@ class PriceTerms:
     round_mode: str | None = None
     round_to: Decimal = Decimal(1)
     free_units: Decimal = ZERO
+    prorate_allowance: bool = False
     discount_percent: Decimal = ZERO
     maximum: Decimal | None = None
     minimum: Decimal | None = None
@@ -155,7 +157,8 @@ class RatedUsage:
     """A priced quantity.
 
     ``quantity`` is metered, ``converted`` in billed units, ``billable`` without the
-    free ones. ``amount`` is the sum of the lines and the adjustments, exactly.
+    free ones, of which there are ``allowance``. ``amount`` is the sum of the lines and
+    the adjustments, exactly.
     """
 
     quantity: Decimal
@@ -163,6 +166,7 @@ class RatedUsage:
     billable: Decimal
     lines: tuple[RatedLine, ...]
     adjustments: tuple[Adjustment, ...]
+    allowance: Decimal = ZERO
 
     @property
     def subtotal(self) -> Decimal:
@@ -275,7 +279,7 @@ def rate(terms: PriceTerms, quantity: Decimal, credits: Decimal = ZERO) -> Rated
     units = billable(converted, terms.free_units)
     lines = tuple(MODELS[terms.model](units, terms))
     steps = _adjust(terms, add(line.amount for line in lines), ZERO, True, credits)
-    return RatedUsage(quantity, converted, units, lines, steps)
+    return RatedUsage(quantity, converted, units, lines, steps, terms.free_units)
 
 
 def rate_usage(terms: PriceTerms, usage: Usage, part: Part | None = None) -> RatedUsage:
@@ -283,13 +287,26 @@ def rate_usage(terms: PriceTerms, usage: Usage, part: Part | None = None) -> Rat
 
     :param terms: price and its limits, for a whole period
     :param usage: what was used
-    :param part: days served of a period that was cut; its minimum is prorated
+    :param part: days served of a period that was cut; its minimum is prorated, and
+        so are free units and maximum where the terms say so
     :return: see :func:`rate`; no rounding, see :func:`rounded`
     :raise QuantityError: negative or not finite quantity
     """
-    if part is not None and terms.minimum is not None:
-        terms = replace(terms, minimum=part.of(terms.minimum))
+    if part is not None:
+        terms = _of_part(terms, part)
     return rate(terms, usage.quantity)
+
+
+def _of_part(terms: PriceTerms, part: Part) -> PriceTerms:
+    """Return the terms of a part of a period."""
+    changes = {}
+    if terms.minimum is not None:
+        changes["minimum"] = part.of(terms.minimum)
+    if terms.prorate_allowance:
+        changes["free_units"] = part.of(terms.free_units)
+        if terms.maximum is not None:
+            changes["maximum"] = part.of(terms.maximum)
+    return replace(terms, **changes)
 
 
 def _adjust(

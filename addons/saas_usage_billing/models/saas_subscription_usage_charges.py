@@ -138,7 +138,11 @@ class SaasSubscription(models.Model):
         part = None
         if period.days < period.full_days and self.plan_id.proration_policy != "none":
             part = Part(period.days, period.full_days)
-        rated = rate_usage(price._get_terms(), Usage(quantity), part)
+        rated = rate_usage(
+            price._get_terms(self._get_free_factor(price, period)),
+            Usage(quantity),
+            part,
+        )
         return rounded(rated, to_decimal(self.currency_id.rounding))
 
     def _get_no_price_message(self, period, quantity):

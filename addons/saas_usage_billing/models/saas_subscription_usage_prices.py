@@ -1,8 +1,12 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-"""Archived prices of a subscription's invoiced periods."""
+"""Archived prices of a subscription's invoiced periods, and its free units."""
 
 from odoo import models
 from odoo.tools import SQL
+
+from odoo.addons.saas_subscription_ops.models.saas_subscription_billing import (
+    to_decimal,
+)
 
 from .saas_subscription_usage_periods import CACHE
 
@@ -75,3 +79,25 @@ class SaasSubscription(models.Model):
                 ids=self.ids,
             )
         )
+
+    def _get_free_factor(self, price, period):
+        """Return how often the free units of a price are granted in a period.
+
+        :param price: ``saas.usage.price``
+        :param UsagePeriod period: its first day counts
+        :return: Decimal or int: quantity of the product that brings them, else 1
+        """
+        self.ensure_one()
+        product = price.free_per_product_id
+        if not product:
+            return 1
+        day = period.start
+        lines = self.line_ids.filtered(
+            lambda line: (
+                line.kind == "recurring"
+                and line.product_id == product
+                and line.date_start <= day
+                and (not self._get_line_end(line) or day < self._get_line_end(line))
+            )
+        )
+        return sum(to_decimal(line.quantity) for line in lines)

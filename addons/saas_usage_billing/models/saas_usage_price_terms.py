@@ -108,6 +108,21 @@ class SaasUsagePrice(models.Model):
         tracking=True,
         help="Units of each period that cost nothing; tiers count from there.",
     )
+    free_per_product_id = fields.Many2one(
+        "product.product",
+        string="Free Units Per",
+        ondelete="restrict",
+        check_company=True,
+        domain="[('saas_charge_kind', '=', 'recurring')]",
+        tracking=True,
+        help="Each unit of this product that the subscription has on the first day of"
+        " the period brings the free units: 1,000 calls per seat.",
+    )
+    prorate_allowance = fields.Boolean(
+        tracking=True,
+        help="A part of a period has its part of the free units and of the maximum, by"
+        " days. Else it has all of them. The minimum is always prorated.",
+    )
     discount_percent = fields.Float(
         string="Discount (%)",
         digits="Usage Price",
@@ -138,6 +153,8 @@ class SaasUsagePrice(models.Model):
         "divide_by",
         "round_mode",
         "round_to",
+        "free_units",
+        "free_per_product_id",
         "discount_percent",
         "minimum_amount",
         "maximum_amount",
@@ -149,9 +166,10 @@ class SaasUsagePrice(models.Model):
     # ------------------------------------------------------------------
     # Border to the engine
     # ------------------------------------------------------------------
-    def _get_terms(self):
+    def _get_terms(self, free_factor=1):
         """Return the engine's terms of the price.
 
+        :param Decimal free_factor: how often the free units are granted
         :return: ``PriceTerms``
         :raise UsagePriceError: incomplete or contradicting terms, with the field
             and what to enter
@@ -159,7 +177,7 @@ class SaasUsagePrice(models.Model):
         self.ensure_one()
         fault = next(self._find_faults(), None)
         try:
-            terms = None if fault else PriceTerms(**self._prepare_terms())
+            terms = None if fault else PriceTerms(**self._prepare_terms(free_factor))
         except EngineError as error:
             fault = str(error)
         if fault:
@@ -170,7 +188,7 @@ class SaasUsagePrice(models.Model):
             )
         return terms
 
-    def _prepare_terms(self):
+    def _prepare_terms(self, free_factor):
         tiers = self._get_tiers()
         is_block = self.model == "block"
         rate = self.rate_percent if self.model in PERCENTAGES else self.unit_price
@@ -187,7 +205,8 @@ class SaasUsagePrice(models.Model):
             "divide_by": to_decimal(self.divide_by),
             "round_mode": self.round_mode or None,
             "round_to": to_decimal(self.round_to or 1),
-            "free_units": to_decimal(self.free_units),
+            "free_units": to_decimal(self.free_units) * free_factor,
+            "prorate_allowance": self.prorate_allowance,
             "discount_percent": to_decimal(self.discount_percent),
             "minimum": to_decimal(self.minimum_amount) or None,
             "maximum": to_decimal(self.maximum_amount) or None,
@@ -215,6 +234,12 @@ class SaasUsagePrice(models.Model):
             )
         if self.round_mode and self.round_to <= 0:
             yield self.env._("“Multiples Of” must be above 0; 1 rounds to whole units.")
+        if self.free_per_product_id and self.free_units <= 0:
+            yield self.env._(
+                "“Free Units” is 0. Enter how many each unit of %(product)s brings, or"
+                " empty “Free Units Per”.",
+                product=self.free_per_product_id.display_name,
+            )
         if not 0 <= self.discount_percent <= 100:
             yield self.env._("“Discount (%)” must lie between 0 and 100.")
         if 0 < self.maximum_amount < self.minimum_amount:

@@ -33,6 +33,8 @@ TERMS = frozenset(
         "round_mode",
         "round_to",
         "free_units",
+        "free_per_product_id",
+        "prorate_allowance",
         "discount_percent",
         "minimum_amount",
         "maximum_amount",

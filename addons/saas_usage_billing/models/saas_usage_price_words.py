@@ -35,6 +35,7 @@ class SaasUsagePrice(models.Model):
         "round_mode",
         "round_to",
         "free_units",
+        "free_per_product_id",
         "discount_percent",
         "minimum_amount",
         "maximum_amount",
@@ -59,6 +60,13 @@ class SaasUsagePrice(models.Model):
                 quantity=quantity,
                 amount=price._format_amount(rated.amount),
             )
+            if price.free_per_product_id:
+                texts.append(
+                    self.env._(
+                        "With one %(product)s.",
+                        product=price.free_per_product_id.display_name,
+                    )
+                )
             price.example = "\n".join([total, *texts])
 
     def _prepare_details(self, rated):
@@ -77,6 +85,7 @@ class SaasUsagePrice(models.Model):
             "quantity": _text(rated.quantity),
             "converted": _text(rated.converted),
             "free": _text(rated.converted - rated.billable),
+            "allowance": _text(rated.allowance),
             "package_size": _text(to_decimal(self.package_size)),
             "tiers": [
                 {
@@ -113,8 +122,7 @@ class SaasUsagePrice(models.Model):
                 )
             )
         if Decimal(details["free"]):
-            free = format_quantity(details["free"])
-            texts.append(self.env._("%(free)s free of charge", free=free))
+            texts.append(self._describe_free(details))
         texts += [self._describe_tier(details, tier) for tier in details["tiers"]]
         labels = self._get_step_labels()
         texts += [
@@ -123,6 +131,17 @@ class SaasUsagePrice(models.Model):
             for step in details["steps"]
         ]
         return texts
+
+    def _describe_free(self, details):
+        free = format_quantity(details["free"])
+        allowance = details.get("allowance", details["free"])
+        if Decimal(allowance) == Decimal(details["free"]):
+            return self.env._("%(free)s free of charge", free=free)
+        return self.env._(
+            "%(free)s of %(allowance)s free of charge",
+            free=free,
+            allowance=format_quantity(round(Decimal(allowance), 6)),
+        )
 
     def _describe_tier(self, details, tier):
         values = {

@@ -13,6 +13,7 @@ from . import test_saas_meter
 from . import test_saas_usage_price
 from . import test_saas_usage_price_models
 from . import test_saas_usage_price_version
+from . import test_saas_usage_price_allowance
 from . import test_flow_usage_billing
 from . import test_correction
 from . import test_hold
