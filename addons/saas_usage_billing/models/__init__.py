@@ -3,6 +3,7 @@ from . import usage_store
 from . import saas_usage_source
 from . import saas_meter
 from . import saas_meter_filter
+from . import saas_meter_dimension
 from . import saas_usage_source_watch
 from . import saas_usage_price
 from . import saas_usage_price_terms

@@ -5,7 +5,11 @@ from decimal import Decimal
 from odoo import api, fields, models
 from odoo.tools import SQL
 
+from .saas_usage_price import format_quantity
 from .usage_store_api import Bounds, Window, get_store
+
+#: Groups named one by one.
+MAX_GROUPS = 20
 
 
 class SaasCharge(models.Model):
@@ -16,6 +20,11 @@ class SaasCharge(models.Model):
         string="Quantity and Tiers",
         compute="_compute_usage_text",
         help="How the amount came about.",
+    )
+    usage_group_text = fields.Text(
+        string="By Dimension",
+        compute="_compute_usage_group_text",
+        help="The metered quantity by the dimensions of the meter, of the same events.",
     )
 
     @api.depends("details")
@@ -28,6 +37,44 @@ class SaasCharge(models.Model):
                 # sudo: the evidence of the charge, not the price list
                 price = self.env["saas.usage.price"].sudo().browse(details["price_id"])
                 charge.usage_text = "\n".join(price._describe(details))
+
+    @api.depends("details")
+    def _compute_usage_group_text(self):
+        for charge in self:
+            charge.usage_group_text = charge._describe_groups() or False
+
+    def _describe_groups(self):
+        """Return the metered quantity by the dimensions of the meter, in words."""
+        self.ensure_one()
+        # sudo: the meter of the charge, not the list of meters
+        price = self.env["saas.usage.price"].sudo()
+        if self.has_usage:
+            price = price.browse(self.details["price_id"])
+        dimensions = price.meter_id.dimension_ids
+        if not dimensions:
+            return ""
+        groups = self._measure_usage(by_dimension=True)
+        most = sorted(groups.items(), key=lambda one: (-one[1].quantity, one[0]))
+        lines = [
+            self.env._(
+                "%(group)s: %(quantity)s %(unit)s, %(count)s events",
+                group=dimensions._describe(texts),
+                quantity=format_quantity(one.quantity),
+                unit=price.meter_id.unit,
+                count=one.count,
+            )
+            for texts, one in most[:MAX_GROUPS]
+        ]
+        if most[MAX_GROUPS:]:
+            count = sum(one.count for _texts, one in most[MAX_GROUPS:])
+            lines.append(
+                self.env._(
+                    "%(number)s more, %(count)s events",
+                    number=len(most) - MAX_GROUPS,
+                    count=count,
+                )
+            )
+        return "\n".join(lines)
 
     def action_view_usage_events(self):
         """Open the events the charge was computed from, by day.
@@ -66,6 +113,14 @@ class SaasCharge(models.Model):
         self.ensure_one()
         if not self.has_usage:
             return None
+        return self._measure_usage()[()].quantity
+
+    def _measure_usage(self, by_dimension=False):
+        """Measure the evidence of the charge.
+
+        :param bool by_dimension: a quantity for each combination of the dimensions
+        :return: dict of group to ``Measured``
+        """
         bounds = self.details["bounds"]
         window = Window(
             self.subscription_id.id,
@@ -76,9 +131,9 @@ class SaasCharge(models.Model):
         # sudo: the meter of the charge, not the list of meters
         price = self.env["saas.usage.price"].sudo().browse(self.details["price_id"])
         [groups] = get_store(self.env).aggregate(
-            price.meter_id._get_spec(), [window], Bounds.from_dict(bounds)
+            price.meter_id._get_spec(by_dimension), [window], Bounds.from_dict(bounds)
         )
-        return groups[()].quantity
+        return groups
 
     def _get_usage_booked(self):
         """Return the quantity the charge's evidence stands for.

@@ -142,6 +142,13 @@ class SaasMeter(models.Model):
         copy=True,
         help="Only events that fulfil all of them count.",
     )
+    dimension_ids = fields.One2many(
+        "saas.meter.dimension",
+        "meter_id",
+        string="Dimensions",
+        copy=True,
+        help="What usage is broken down by, in this order.",
+    )
     unit = fields.Char(
         required=True,
         default=lambda self: self.env._("units"),
@@ -324,9 +331,10 @@ class SaasMeter(models.Model):
                     )
                 )
 
-    def _get_spec(self):
+    def _get_spec(self, by_dimension=False):
         """Return what the usage store has to compute.
 
+        :param bool by_dimension: a quantity for each combination of the dimensions
         :return: ``MeterSpec``
         """
         self.ensure_one()
@@ -340,6 +348,7 @@ class SaasMeter(models.Model):
             operation_key=(kind in TEXTUAL and self.operation_key) or None,
             percentile=self._get_percentile() if kind == "percentile" else None,
             spans=self._get_spans() if kind == "window" else None,
+            keys=tuple(self.dimension_ids.mapped("key")) if by_dimension else (),
         )
 
     def _get_percentile(self):

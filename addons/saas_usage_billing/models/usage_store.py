@@ -19,6 +19,7 @@ from .usage_store_ingest import store_events
 from .usage_store_sql import (
     aggregated,
     fulfilled,
+    group,
     is_added,
     local_day,
     span_aggregate,
@@ -60,13 +61,14 @@ def _seen(bounds: Bounds | None) -> SQL:
 
 def aggregate(
     env, spec: MeterSpec, windows: Iterable[Window], bounds: Bounds | None = None
-) -> list[Measured]:
+) -> list[dict[Group, Measured]]:
     """Measure each window, for any number of subscriptions in one statement.
 
     :param env: environment
     :param windows: windows, in any order
     :param bounds: look at what was stored by then only
-    :return: in the order of the windows, zero without events
+    :return: in the order of the windows, per group; ``()``, zero without events, where
+        nothing is grouped
     """
     windows = list(windows)
     if not windows:
@@ -78,14 +80,23 @@ def aggregate(
         query = _over_stretches(spec, source)
     else:
         query = SQL(
-            "%s SELECT w.number, (%s)::text, count(*), NULL %s GROUP BY w.number",
-            *(source.windows, aggregated(spec), source.events),
+            """
+            %(windows)s
+            SELECT w.number, %(group)s AS grp, (%(value)s)::text, count(*), NULL
+            %(events)s
+            GROUP BY w.number%(by)s
+            """,
+            windows=source.windows,
+            group=group(spec),
+            value=aggregated(spec),
+            events=source.events,
+            by=SQL(", grp" if spec.keys else ""),
         )
-    found = {
-        number: _to_measured(spec, windows[number - 1], *row)
-        for number, *row in env.execute_query(query)
-    }
-    return [found.get(number, Measured()) for number in range(1, len(windows) + 1)]
+    found = [{} if spec.keys else {(): Measured()} for _window in windows]
+    for number, texts, *row in env.execute_query(query):
+        one = _to_measured(spec, windows[number - 1], *row)
+        found[number - 1][tuple(texts or ())] = one
+    return found
 
 
 class _Source(NamedTuple):
@@ -137,16 +148,18 @@ def _over_spans(spec: MeterSpec, source: _Source) -> SQL:
     return SQL(
         """
         %(windows)s
-        SELECT number, %(outer)s(value)::text, sum(count)::bigint,
+        SELECT number, grp, %(outer)s(value)::text, sum(count)::bigint,
                array_agg(value::text ORDER BY span)
           FROM (
-                SELECT w.number, %(span)s AS span, %(value)s AS value, count(*) AS count
+                SELECT w.number, %(group)s AS grp, %(span)s AS span,
+                       %(value)s AS value, count(*) AS count
                 %(events)s
-                GROUP BY w.number, span
+                GROUP BY w.number, grp, span
                ) spans
-         GROUP BY number
+         GROUP BY number, grp
         """,
         windows=source.windows,
+        group=group(spec),
         outer=SQL(outer),
         span=span_number(spec),
         value=span_aggregate(spec),
@@ -163,35 +176,38 @@ def _over_stretches(spec: MeterSpec, source: _Source) -> SQL:
     return SQL(
         """
         %(windows)s
-        SELECT number,
+        SELECT number, grp,
                COALESCE(sum(GREATEST(
                    till - GREATEST(day, COALESCE(covered, -1) + 1) + 1, 0
                )) FILTER (WHERE till IS NOT NULL), 0)::text,
                count(*), NULL
           FROM (
-                SELECT number, day, till, max(till) OVER (
-                           PARTITION BY number, key ORDER BY event_time, id
+                SELECT number, grp, day, till, max(till) OVER (
+                           PARTITION BY number, grp, key ORDER BY event_time, id
                            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
                        ) AS covered
                   FROM (
-                        SELECT number, key, event_time, id, day,
+                        SELECT number, grp, key, event_time, id, day,
                                CASE WHEN is_added AND key IS NOT NULL THEN COALESCE(
                                    lead(day) OVER (
-                                       PARTITION BY number, key ORDER BY event_time, id
+                                       PARTITION BY number, grp, key
+                                       ORDER BY event_time, id
                                    ),
                                    last_day
                                ) END AS till
                           FROM (
-                                SELECT w.number, e.event_time, e.id, %(key)s AS key,
+                                SELECT w.number, %(group)s AS grp,
+                                       e.event_time, e.id, %(key)s AS key,
                                        %(is_added)s AS is_added, %(day)s AS day,
                                        %(last_day)s AS last_day
                                 %(events)s
                                ) changes
                        ) stretches
                ) uncovered
-         GROUP BY number
+         GROUP BY number, grp
         """,
         windows=source.windows,
+        group=group(spec),
         key=SQL("(e.data ->> %s)", spec.value_key),
         is_added=is_added(spec),
         day=local_day(),
@@ -217,7 +233,7 @@ def _to_measured(spec, window, value, count, spans) -> Measured:
 
 def aggregate_by_day(
     env, spec: MeterSpec, window: Window, tz: str, bounds: Bounds | None = None
-) -> dict[date, Measured]:
+) -> dict[tuple[date, Group], Measured]:
     """Measure each day of a subscription on its own.
 
     :param env: environment
@@ -229,24 +245,31 @@ def aggregate_by_day(
         return _aggregate_by_day(env, spec, window, tz, bounds)
     days = _cut_days(window, tz)
     measured = aggregate(env, spec, days.values(), bounds)
-    return {day: one for day, one in zip(days, measured, strict=True) if one.count}
+    return {
+        (day, texts): one
+        for day, groups in zip(days, measured, strict=True)
+        for texts, one in groups.items()
+        if one.count
+    }
 
 
-def _aggregate_by_day(env, spec, window, tz, bounds) -> dict[date, Measured]:
+def _aggregate_by_day(env, spec, window, tz, bounds):
     """Measure the days of what needs no bounds of the days, in one pass."""
     rows = env.execute_query(
         SQL(
             """
             SELECT (e.event_time AT TIME ZONE 'UTC' AT TIME ZONE %(tz)s)::date AS day,
-                   (%(value)s)::text, count(*), NULL
+                   %(group)s AS grp, (%(value)s)::text, count(*), NULL
               FROM saas_usage_event_store e
              WHERE e.subscription_id = %(subscription)s
                AND e.event_time >= %(start)s AND e.event_time < %(end)s
                AND e.event_type = %(type)s
                AND %(seen)s AND %(fulfilled)s
-             GROUP BY day
+             GROUP BY day%(by)s
             """,
             tz=tz,
+            group=group(spec),
+            by=SQL(", grp" if spec.keys else ""),
             value=aggregated(spec),
             subscription=window.subscription_id,
             start=window.start,
@@ -256,7 +279,10 @@ def _aggregate_by_day(env, spec, window, tz, bounds) -> dict[date, Measured]:
             fulfilled=fulfilled(spec.conditions),
         )
     )
-    return {day: _to_measured(spec, window, *row) for day, *row in rows}
+    return {
+        (day, tuple(texts or ())): _to_measured(spec, window, *row)
+        for day, texts, *row in rows
+    }
 
 
 def _cut_days(window: Window, tz: str) -> dict[date, Window]:
@@ -288,14 +314,13 @@ class PostgresUsageStore:
         self, spec: MeterSpec, windows: Iterable[Window], bounds: Bounds | None = None
     ) -> list[dict[Group, Measured]]:
         """See ``UsageStore.aggregate``."""
-        return [{(): one} for one in aggregate(self.env, spec, windows, bounds)]
+        return aggregate(self.env, spec, windows, bounds)
 
     def aggregate_by_day(
         self, spec: MeterSpec, window: Window, tz: str, bounds: Bounds | None = None
     ) -> dict[tuple[date, Group], Measured]:
         """See ``UsageStore.aggregate_by_day``."""
-        found = aggregate_by_day(self.env, spec, window, tz, bounds)
-        return {(day, ()): one for day, one in found.items()}
+        return aggregate_by_day(self.env, spec, window, tz, bounds)
 
     def bounds(self) -> Bounds:
         """See ``UsageStore.bounds``."""

@@ -43,7 +43,8 @@ class Window:
 class MeterSpec:
     """What to make of them; the fields after the key are those of ``MeterTerms``.
 
-    Only events that fulfil all ``conditions`` count.
+    Only events that fulfil all ``conditions`` count. ``keys`` of the data to group by:
+    the result has one quantity for each combination of their texts.
 
     :raise TermsError: see ``MeterTerms``
     """
@@ -56,6 +57,7 @@ class MeterSpec:
     operation_key: str | None = None
     percentile: Decimal | None = None
     spans: Spans | None = None
+    keys: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         # What the engine would refuse, no store needs to know.

@@ -60,6 +60,17 @@ def fulfilled(conditions: Iterable[Condition], data: SQL = _DATA) -> SQL:
     return SQL("(%s)", SQL(" AND ").join(found)) if found else SQL("TRUE")
 
 
+def group(spec: MeterSpec) -> SQL:
+    """Return the texts an event is grouped by; null without grouping.
+
+    :param spec: what to measure
+    """
+    if not spec.keys:
+        return SQL("NULL::text[]")
+    texts = (SQL("COALESCE(%s, '')", text(key)) for key in spec.keys)
+    return SQL("ARRAY[%s]::text[]", SQL(", ").join(texts))
+
+
 def _holds(condition: Condition, data: SQL) -> SQL:
     operator = condition.operator
     if operator in COMPARISONS:

@@ -1,6 +1,7 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 import itertools
 import random
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -10,7 +11,15 @@ from odoo.addons.saas_subscription_ops.engine.period import day_start
 
 from ..engine.aggregate import AGGREGATIONS, UsageEvent
 from ..engine.filters import COMPARISONS, OPERATORS, Condition
-from ..engine.meter import INNER, OUTER, Measured, MeterTerms, Spans, measure
+from ..engine.meter import (
+    INNER,
+    OUTER,
+    Measured,
+    MeterTerms,
+    Spans,
+    measure,
+    measure_groups,
+)
 from ..models.usage_store_api import MeterSpec, Window, get_store
 from .common import UsageCase
 
@@ -92,6 +101,11 @@ class TestAggregate(UsageCase):
     def measure(self, spec, windows, bounds=None):
         measured = get_store(self.env).aggregate(spec, windows, bounds)
         return [groups[()] for groups in measured]
+
+    def measure_groups(self, spec, window):
+        """Return what the engine makes of the groups of a window."""
+        events = [event for _at, event in self.known[window.subscription_id]]
+        return measure_groups(spec.terms, spec.keys, events, window.span)
 
     def test_equals_the_engine(self):
         windows = self.windows()
@@ -176,6 +190,25 @@ class TestAggregate(UsageCase):
             wanted = [self.measure_events(spec.terms, window) for window in windows]
             self.assertEqual(found, wanted, spec)
             self.assertTrue(any(one.quantity for one in found), spec)
+
+    def test_groups_equal_the_engine(self):
+        windows = self.windows()
+        plain = (
+            MeterSpec("test.request", kind, "user" if kind == "unique" else "n")
+            for kind in AGGREGATIONS
+        )
+        keys = itertools.cycle([("odd",), ("user", "odd"), ("nowhere",)])
+        condition = Condition("odd", "exists")
+        for spec in (*plain, *self.make_specs()):
+            spec = replace(spec, keys=next(keys), conditions=(condition,))
+            found = get_store(self.env).aggregate(spec, windows)
+            wanted = [self.measure_groups(spec, window) for window in windows]
+            self.assertEqual(found, wanted, spec)
+            self.assertTrue(any(found), spec)
+            by_day = get_store(self.env).aggregate_by_day(spec, windows[-1], "UTC")
+            self.assertEqual({texts for _day, texts in by_day}, set(found[-1]), spec)
+        empty = Window(0, START, START + timedelta(days=1))
+        self.assertEqual(get_store(self.env).aggregate(spec, [empty]), [{}])
 
     def test_days_equal_windows_of_a_day(self):
         window = Window(

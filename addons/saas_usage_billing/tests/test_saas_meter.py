@@ -2,6 +2,8 @@
 from datetime import date, datetime
 from decimal import Decimal
 
+from psycopg2.errors import UniqueViolation
+
 from odoo.exceptions import AccessError, ValidationError
 from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
@@ -208,12 +210,16 @@ class TestSaasMeter(UsageCase):
         subscription = self.subscription
         charges = subscription._get_unbooked_charges(date(2026, 4, 1))
         # sudo: the ledger is written by billing runs only
-        self.env["saas.charge"].sudo().create(
-            [
-                subscription._prepare_charge_vals(charge)
-                for charge in charges
-                if charge.kind == "usage"
-            ]
+        return (
+            self.env["saas.charge"]
+            .sudo()
+            .create(
+                [
+                    subscription._prepare_charge_vals(charge)
+                    for charge in charges
+                    if charge.kind == "usage"
+                ]
+            )
         )
 
     def test_definition_with_booked_charges_stays(self):
@@ -248,3 +254,91 @@ class TestSaasMeter(UsageCase):
         self.assertEqual(first.filter_ids.key, "path")
         first.write({"aggregation": "sum", "value_key": "bytes"})
         first.filter_ids.value = "/x"
+
+    # ------------------------------------------------------------------
+    # Dimensions
+    # ------------------------------------------------------------------
+    def add_dimension(self, key, name, meter=None):
+        return self.env["saas.meter.dimension"].create(
+            {"meter_id": (meter or self.bytes_meter).id, "key": key, "name": name}
+        )
+
+    def test_charges_show_usage_by_dimension(self):
+        self.store(2, "2026-03-07", region="eu", tier="gold")
+        self.store(3, "2026-03-08", region="us")
+        charges = self.book()
+        [charge] = charges.filtered(lambda one: one.quantity == 80)
+        self.assertFalse(charge.usage_group_text)
+        self.add_dimension("region", "Region")
+        self.add_dimension("tier", "Tier")
+        # what came after the charge is not its evidence
+        self.store(1, "2026-03-09", region="ap")
+        self.env.invalidate_all()
+        self.assertEqual(
+            charge.usage_group_text.split("\n"),
+            [
+                "Region none, Tier none: 30 Traffic, 3 events",
+                "Region us, Tier none: 30 Traffic, 3 events",
+                "Region eu, Tier gold: 20 Traffic, 2 events",
+            ],
+        )
+        self.assertEqual(charge._get_usage_recomputed(), 80)
+
+    def test_many_groups_are_summed_up(self):
+        self.add_dimension("region", "Region")
+        events = [
+            self.event(
+                time="2026-03-10T10:00:00Z", data={"bytes": 1, "region": f"r{n}"}
+            )
+            for n in range(25)
+        ]
+        self.ingest(events)
+        [charge] = self.book().filtered(lambda one: one.quantity == 55)
+        lines = charge.usage_group_text.split("\n")
+        self.assertEqual(lines[0], "Region none: 30 Traffic, 3 events")
+        self.assertEqual((len(lines), lines[-1]), (21, "6 more, 6 events"))
+
+    def test_dimensions_are_few_and_differ(self):
+        for number in range(4):
+            self.add_dimension(f"key{number}", "Key")
+        with (
+            self.assertRaisesRegex(ValidationError, "4 dimensions at most"),
+            self.env.cr.savepoint(),
+        ):
+            self.add_dimension("key5", "Key")
+        with (
+            self.assertRaisesRegex(ValidationError, "which key"),
+            self.env.cr.savepoint(),
+        ):
+            self.add_dimension(" ", "Key", self.calls_meter)
+        self.add_dimension("a", "A", self.calls_meter)
+        with (
+            mute_logger("odoo.sql_db"),
+            self.assertRaises(UniqueViolation),
+            self.env.cr.savepoint(),
+        ):
+            self.add_dimension("a", "A", self.calls_meter)
+        copy = self.bytes_meter.copy()
+        self.assertEqual(copy._get_spec(True).keys, ("key0", "key1", "key2", "key3"))
+        self.assertEqual(copy._get_spec().keys, ())
+
+    def test_dimensions_follow_the_meter(self):
+        dimension = self.add_dimension("region", "Region")
+        operator = self.new_user("meter_operator", "billing_operator")
+        dimension.with_user(operator).name = "Area"
+        for role in ("user", "auditor"):
+            reader = dimension.with_user(self.new_user(f"meter_{role}", role))
+            self.assertEqual(reader.read(["name"])[0]["name"], "Area")
+            for forbidden in (lambda row: row.write({"name": "x"}), self.unlink):
+                with self.assertRaises(AccessError):
+                    forbidden(reader)
+        elsewhere = self.create_company("Elsewhere")
+        stranger = self.new_user("meter_elsewhere", "billing_operator", elsewhere)
+        rows = self.env["saas.meter.dimension"].with_user(stranger)
+        rows = rows.with_context(allowed_company_ids=elsewhere.ids)
+        self.assertFalse(rows.search([("meter_id", "=", self.bytes_meter.id)]))
+        with (
+            mute_logger("odoo.addons.base.models.ir_rule"),
+            self.assertRaises(AccessError),
+        ):
+            rows.browse(dimension.id).name = "x"

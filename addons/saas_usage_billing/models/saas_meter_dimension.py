@@ -1,0 +1,70 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+
+#: Keys a quantity may be broken down by.
+MAX_DIMENSIONS = 4
+
+
+class SaasMeterDimension(models.Model):
+    """A key of the event's data the quantity of a meter is broken down by."""
+
+    _name = "saas.meter.dimension"
+    _description = "Meter Dimension"
+    _order = "meter_id, sequence, id"
+
+    meter_id = fields.Many2one(
+        "saas.meter", required=True, index=True, ondelete="cascade"
+    )
+    company_id = fields.Many2one(related="meter_id.company_id", store=True, index=True)
+    sequence = fields.Integer(default=10)
+    key = fields.Char(
+        required=True, help="Key in the event's data, for example region."
+    )
+    name = fields.Char(
+        required=True, translate=True, help="Word for the key, for example Region."
+    )
+
+    _key_unique = models.UniqueIndex(
+        "(meter_id, key)", "The meter has a dimension with this key already."
+    )
+
+    @api.constrains("key")
+    def _check_key(self):
+        for dimension in self:
+            if not (dimension.key or "").strip():
+                raise ValidationError(
+                    self.env._(
+                        "%(meter)s: say which key of the event's data the dimension"
+                        " “%(name)s” is.",
+                        meter=dimension.meter_id.name,
+                        name=dimension.name,
+                    )
+                )
+
+    @api.constrains("meter_id")
+    def _check_number(self):
+        counts = self._read_group(
+            [("meter_id", "in", self.meter_id.ids)], ["meter_id"], ["__count"]
+        )
+        for meter, count in counts:
+            if count > MAX_DIMENSIONS:
+                raise ValidationError(
+                    self.env._(
+                        "%(name)s: usage is broken down by %(number)s dimensions at"
+                        " most. Remove some.",
+                        name=meter.name,
+                        number=MAX_DIMENSIONS,
+                    )
+                )
+
+    def _describe(self, texts):
+        """Return the texts of a group in words.
+
+        :param texts: in the order of the dimensions, empty where the key is missing
+        :return: such as “Region eu, Plan none”
+        """
+        return ", ".join(
+            f"{dimension.name} {text or self.env._('none')}"
+            for dimension, text in zip(self, texts, strict=True)
+        )
