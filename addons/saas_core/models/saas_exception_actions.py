@@ -5,9 +5,9 @@ import logging
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 
 from .saas_exception import ACTIVITY_TYPE, OPEN_STATES
-from .saas_exception_raise import RACE_ERRORS
 
 _logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class SaasException(models.Model):
         try:
             with self.env.cr.savepoint():
                 self._run_retry_method()
-        except RACE_ERRORS:
+        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
             raise  # the framework runs the whole request again
         except Exception as error:  # noqa: BLE001 whatever fails is logged on the row
             self._log_failed_retry(error)

@@ -2,6 +2,8 @@
 from datetime import timedelta
 from unittest.mock import patch
 
+from psycopg2.errors import LockNotAvailable, UniqueViolation
+
 from odoo import fields
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import freeze_time, tagged
@@ -129,6 +131,19 @@ class TestSaasException(SaasCoreCase):
         self.assertEqual(self.kpi.name, "Open Exceptions")
         self.assertEqual(result["params"]["type"], "warning")
         self.assertIn("still broken", exception.message_ids[0].body)
+
+    def test_a_duplicate_is_a_failure_and_a_lost_race_is_none(self):
+        exception = self.retryable()
+        retried = patch.object(type(self.kpi), "saas_retry_compute")
+        with retried as retry:
+            retry.side_effect = UniqueViolation("twice")
+            exception.action_retry()
+            self.assertEqual(exception.state, "open")
+            self.assertEqual(exception.last_error, "twice")
+            # The framework repeats the request.
+            retry.side_effect = LockNotAvailable("busy")
+            with self.assertRaises(LockNotAvailable):
+                exception.action_retry()
 
     def test_retry_runs_with_the_users_rights(self):
         exception = self.retryable()
