@@ -68,6 +68,7 @@ class SaasSubscription(models.Model):
                            )[1] AS price_id
                       FROM saas_charge
                      WHERE subscription_id = ANY(%(ids)s) AND base_kind = 'usage'
+                       AND EXISTS (SELECT FROM saas_usage_price WHERE NOT active)
                      GROUP BY subscription_id, ref, service_start
                     HAVING SUM(amount) != 0 OR SUM(quantity) != 0
                 )
