@@ -23,6 +23,7 @@ from tools import (
     server,
     stamps,
     system,
+    testing,
 )
 from tools.errors import (
     CommandError,
@@ -409,6 +410,27 @@ class TestCommandLine:
         assert split(["test", "--"]) == (["test"], [])
         assert split(["test", "--", "-k", "a b"]) == (["test"], ["-k", "a b"])
         assert split(["demo"]) == (["demo"], [])
+
+
+class TestJobs:
+    def test_a_failing_job_stops_no_other(self, capsys):
+        def work_badly():
+            raise OSError("no log")
+
+        def refuse():
+            raise ToolError("no database", "start it")
+
+        jobs = [testing.Job("bad", work_badly), testing.Job("good", lambda: (3, 0, ""))]
+        [refused] = testing.jobs_of("e2e", refuse)
+        results = testing.run_all(
+            [*(("addons", job) for job in jobs), ("e2e", refused)]
+        )
+        text, failed = testing.summary(results)
+        assert failed == 2
+        assert text.endswith("3 passed, 2 failed")
+        told = capsys.readouterr()
+        assert "OSError: no log" in told.out + told.err
+        assert "no database" in told.out + told.err
 
 
 class TestMakefile:

@@ -12,6 +12,7 @@ import re
 import secrets
 import shlex
 import time
+import traceback
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -306,6 +307,8 @@ def run_job(job: Job) -> Result:
         passed, failed, details = job.work()
     except ToolError as error:
         passed, failed, details = 0, 1, str(error)
+    except Exception:  # noqa: BLE001 - it must not take the other results along
+        passed, failed, details = 0, 1, traceback.format_exc()
     return Result(job.name, passed, failed, time.monotonic() - start, details)
 
 
