@@ -130,6 +130,9 @@
             "saas_subscription_ops/static/src/billing_run_progress/*",
             "saas_subscription_ops/static/src/onboarding_timeline/*",
         ],
+        "web.assets_backend_lazy": [
+            "saas_subscription_ops/static/src/state_graph/*",
+        ],
         "web.assets_tests": [
             "saas_subscription_ops/static/tests/tours/**/*.js",
         ],
