@@ -62,6 +62,7 @@ from . import test_saas_renewal_mended
 from . import test_saas_renewal_faults
 from . import test_saas_renewal_mail_day
 from . import test_saas_renewal_ways
+from . import test_state_graph
 from . import test_flow_renewal_14_months
 from . import test_flow_renewal_crons
 from . import test_tour_onboarding
