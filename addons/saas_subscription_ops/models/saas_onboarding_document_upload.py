@@ -191,14 +191,14 @@ class SaasOnboardingDocument(models.Model):
                 self.env._("The file %(name)s is empty. Choose another one.", name=name)
             )
         if len(content) > limit:
+            # How large it is stays open: the portal reads no further than the limit.
             raise OnboardingDocumentError(
                 self.env._(
-                    "The file %(name)s is too large: %(size).1f MB, and at most "
-                    "%(limit).1f MB are possible. Reduce it, or split it into parts "
-                    "and send them as one ZIP file.",
+                    "The file %(name)s is too large: at most %(limit)g MB are "
+                    "possible. Compress it, for example as a ZIP file, or ask the "
+                    "project manager how to send it.",
                     name=name,
-                    size=len(content) / MEGABYTE,
-                    limit=limit / MEGABYTE,
+                    limit=round(limit / MEGABYTE, 2),
                 )
             )
         extension = os.path.splitext(name)[1].lstrip(".").lower()

@@ -134,7 +134,7 @@ class TestOnboardingPortal(DocumentCase, HttpCase):
             ("page.html", b"<html></html>", "can&#39;t be taken"),
             ("page.pdf", b"<html></html>", "is not that of a PDF file"),
             ("empty.pdf", b"", "is empty"),
-            ("large.pdf", PDF + b"x" * 20000, "too large"),
+            ("large.pdf", PDF + b"x" * 20000, "too large: at most 0.01 MB"),
         )
         for name, content, words in cases:
             with self.subTest(name):
