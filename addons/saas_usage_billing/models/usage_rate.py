@@ -13,29 +13,36 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 #: Seconds of the rate that may come at once.
 BURST = 2
 
-# Tokens at this moment, whoever filled the bucket last: another server's clock may be
-# a little ahead.
-_FILLED = """
-LEAST(
-    %(burst)s,
-    c.tokens + %(rate)s * GREATEST(
-        0, EXTRACT(EPOCH FROM
-            COALESCE(%(now)s, clock_timestamp() AT TIME ZONE 'UTC') - c.filled_at)
-    )::double precision
-)
-"""
+_NOW = "COALESCE(%(now)s, clock_timestamp() AT TIME ZONE 'UTC')"
+
+
+def _filled(moment):
+    """SQL of the tokens there are at a moment.
+
+    Another server's clock may be a little behind: then nothing was added.
+    """
+    return f"""
+    LEAST(
+        %(burst)s,
+        c.tokens + %(rate)s * GREATEST(
+            0, EXTRACT(EPOCH FROM {moment} - c.filled_at)
+        )::double precision
+    )
+    """
+
+
+# The moment is that of the new row throughout: a second look at the clock, after
+# waiting for another request, would count that time twice.
 _TAKE = f"""
 INSERT INTO saas_usage_call AS c (user_id, tokens, filled_at)
-VALUES (
-    %(user)s, %(burst)s - 1, COALESCE(%(now)s, clock_timestamp() AT TIME ZONE 'UTC')
-)
+VALUES (%(user)s, %(burst)s - 1, {_NOW})
 ON CONFLICT (user_id) DO UPDATE
-   SET tokens = {_FILLED} - 1,
+   SET tokens = {_filled("EXCLUDED.filled_at")} - 1,
        filled_at = GREATEST(c.filled_at, EXCLUDED.filled_at)
- WHERE {_FILLED} >= 1
+ WHERE {_filled("EXCLUDED.filled_at")} >= 1
 RETURNING c.tokens
 """
-_MISSING = f"SELECT 1 - {_FILLED} FROM saas_usage_call c WHERE user_id = %(user)s"
+_MISSING = f"SELECT 1 - {_filled(_NOW)} FROM saas_usage_call c WHERE user_id = %(user)s"
 
 
 @dataclass(frozen=True, slots=True)
