@@ -79,11 +79,12 @@ class SaasUsagePrice(models.Model):
     )
 
     def init(self):
-        super().init()
+        result = super().init()
         # Prices from before there were versions are the first of their own.
         self.env.cr.execute(
             SQL("UPDATE saas_usage_price SET root_id = id WHERE root_id IS NULL")
         )
+        return result
 
     def _compute_version_count(self):
         groups = self.with_context(active_test=False)._read_group(
