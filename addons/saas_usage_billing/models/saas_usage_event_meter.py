@@ -11,7 +11,6 @@ class SaasUsageEvent(models.Model):
 
     counted_by_id = fields.Many2one(
         "saas.meter",
-        string="Counted By",
         compute="_compute_counted_by_id",
         search="_search_counted_by_id",
         help="To search by: the events a meter counts. Several may count the same.",

@@ -61,7 +61,7 @@ class MeterSpec:
 
     def __post_init__(self) -> None:
         # What the engine would refuse, no store needs to know.
-        self.terms  # noqa: B018
+        _terms = self.terms
 
     @property
     def terms(self) -> MeterTerms:

@@ -103,7 +103,7 @@ class TestSaasMeter(UsageCase):
         for role in ("user", "auditor"):
             reader = condition.with_user(self.new_user(f"meter_{role}", role))
             self.assertEqual(reader.read(["value"])[0]["value"], "us")
-            for forbidden in (lambda row: row.write({"value": "x"}), self.unlink):
+            for forbidden in (lambda row: row.write({"value": "x"}), self.delete):
                 with self.assertRaises(AccessError):
                     forbidden(reader)
         elsewhere = self.create_company("Elsewhere")
@@ -118,7 +118,7 @@ class TestSaasMeter(UsageCase):
             rows.browse(condition.id).value = "x"
 
     @staticmethod
-    def unlink(record):
+    def delete(record):
         record.unlink()
 
     # ------------------------------------------------------------------
@@ -329,7 +329,7 @@ class TestSaasMeter(UsageCase):
         for role in ("user", "auditor"):
             reader = dimension.with_user(self.new_user(f"meter_{role}", role))
             self.assertEqual(reader.read(["name"])[0]["name"], "Area")
-            for forbidden in (lambda row: row.write({"name": "x"}), self.unlink):
+            for forbidden in (lambda row: row.write({"name": "x"}), self.delete):
                 with self.assertRaises(AccessError):
                     forbidden(reader)
         elsewhere = self.create_company("Elsewhere")
