@@ -17,6 +17,8 @@ PAGES, LIVE = 1, 2
         (b"GET /websocket/health HTTP/1.1\r\nHost: x\r\n\r\n", PAGES),
         (b"GET /websocket?version=19.0-1 HTTP/1.1\r\nHost: x\r\n\r\n", LIVE),
         (b"GET /other HTTP/1.1\r\nUpgrade: WebSocket\r\n\r\n", LIVE),
+        (b"GET /web/a.css HTTP/1.1\r\nUser-Agent: X wkhtmltopdf Y\r\n\r\n", LIVE),
+        (b"GET /web?q=wkhtmltopdf HTTP/1.1\r\nUser-Agent: X\r\n\r\n", PAGES),
         (b"\r\n\r\n", PAGES),
     ],
 )

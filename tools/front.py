@@ -6,6 +6,10 @@ a proxy in front. This is the smallest one: it starts Odoo, looks at the first r
 of each connection, and passes bytes on. For demo and tests; the internet needs a
 proxy with TLS.
 
+The program that makes PDF files asks the server for their styles while a worker waits
+for it. When every worker waits, nobody is left to answer: the process of live messages
+does, it never makes PDF files.
+
     python -m tools.front CONFIG --port 8069
 """
 
@@ -15,6 +19,7 @@ import argparse
 import asyncio
 import configparser
 import contextlib
+import re
 import signal
 import sys
 from dataclasses import dataclass
@@ -25,6 +30,7 @@ LOCAL_HOST = "127.0.0.1"
 LARGEST_HEAD = 64 * 1024
 CHUNK = 256 * 1024
 LINGER = 5.0  # seconds
+PRINTING = re.compile(rb"\r\nuser-agent:[^\r]*wkhtmlto")
 BAD_GATEWAY = (
     b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 )
@@ -35,7 +41,7 @@ class Ports:
     """Where Odoo listens.
 
     :param int http: pages
-    :param int evented: live messages
+    :param int evented: live messages, and what PDF files are made of
     """
 
     http: int
@@ -46,8 +52,10 @@ class Ports:
         line, _end, fields = head.partition(b"\r\n")
         path = line.split(b" ")[1:2]
         live = path and path[0].split(b"?")[0] == b"/websocket"
-        upgrade = b"\r\nupgrade: websocket" in b"\r\n" + fields.lower()
-        return self.evented if live or upgrade else self.http
+        fields = b"\r\n" + fields.lower()
+        upgrade = b"\r\nupgrade: websocket" in fields
+        printing = PRINTING.search(fields)
+        return self.evented if live or upgrade or printing else self.http
 
 
 async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
