@@ -93,7 +93,6 @@ STATUS = _object(
         "event_time": _TIME,
         "stored_at": {"type": ["string", "null"], "format": "date-time"},
         "batch_id": _NUMBER_OR_NONE,
-        "voided": {"type": "boolean"},
         "code": {"type": "string"},
         "message": {"type": "string"},
     },

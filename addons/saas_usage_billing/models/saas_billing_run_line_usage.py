@@ -41,12 +41,10 @@ class SaasBillingRunLine(models.Model):
         if not metered:
             return
         bounds = self.env["saas.subscription"]._get_usage_bounds().as_dict()
-        held = metered.filtered(lambda line: line.subscription_id._get_usage_holds())
-        (metered - held).usage_bounds = bounds
-        for line in held:
+        for line in metered:
             # What is held now stays out of this line, also when it is released.
             holds = line.subscription_id._get_usage_holds().ids
-            line.usage_bounds = {**bounds, "holds": holds}
+            line.usage_bounds = {**bounds, "holds": holds} if holds else bounds
 
     def _get_due_charges(self, subscription) -> list:
         """Compute usage from what the store showed when the line was computed."""

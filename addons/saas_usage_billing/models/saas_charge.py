@@ -126,7 +126,8 @@ class SaasCharge(models.Model):
             self.subscription_id.id,
             datetime.fromisoformat(bounds["event_from"]),
             datetime.fromisoformat(bounds["event_to"]),
-            self.subscription_id.tz,
+            # Charges of earlier versions of this module did not keep it.
+            bounds.get("tz") or self.subscription_id.tz,
         )
         # sudo: the meter of the charge, not the list of meters
         price = self.env["saas.usage.price"].sudo().browse(self.details["price_id"])

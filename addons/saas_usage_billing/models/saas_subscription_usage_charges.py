@@ -121,6 +121,7 @@ class SaasSubscription(models.Model):
                 "bounds": {
                     "event_from": period.window.start.isoformat(),
                     "event_to": period.window.end.isoformat(),
+                    "tz": period.window.tz,
                     **bounds.as_dict(),
                 },
             },

@@ -60,12 +60,8 @@ class SaasUsageBatch(models.Model):
     time_max = fields.Datetime(
         string="Last Event", readonly=True, help="Of those it stored; UTC."
     )
-    is_counted = fields.Boolean(
-        readonly=True, help="Its events are part of the live figures."
-    )
 
     _source_idx = models.Index("(source_id, id DESC)")
-    _uncounted_idx = models.Index("(id) WHERE is_counted IS NOT TRUE")
     _counts_add_up = models.Constraint(
         "CHECK (received = stored + duplicate + quarantined)",
         "The counts of a usage request do not add up.",

@@ -46,11 +46,7 @@ class SaasUsageEvent(models.Model):
         rows = self.env.execute_query(
             SQL(
                 """
-                SELECT k.event_time, s.stored_at, s.batch_id,
-                       EXISTS (
-                           SELECT 1 FROM saas_usage_event_void v
-                            WHERE v.source_id = k.source_id AND v.event_id = k.event_id
-                       )
+                SELECT k.event_time, s.stored_at, s.batch_id
                   FROM saas_usage_event_key k
                   LEFT JOIN saas_usage_event_store s
                          ON s.event_time = k.event_time AND s.id = k.row_id
@@ -62,10 +58,9 @@ class SaasUsageEvent(models.Model):
         )
         if not rows:
             return None
-        event_time, stored_at, batch_id, voided = rows[0]
+        event_time, stored_at, batch_id = rows[0]
         return {
             "event_time": f"{event_time.isoformat()}Z",
             "stored_at": f"{stored_at.isoformat()}Z" if stored_at else None,
             "batch_id": batch_id,
-            "voided": voided,
         }

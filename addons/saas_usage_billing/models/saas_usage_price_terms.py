@@ -28,6 +28,25 @@ ROUND_MODES = [
     ("floor", "Down"),
     ("half_up", "To the nearest"),
 ]
+#: Fields that make the amount: changing one corrects the periods invoiced with it.
+TERMS = (
+    "model",
+    "unit_price",
+    "rate_percent",
+    "package_size",
+    "package_mode",
+    "block_policy",
+    "divide_by",
+    "round_mode",
+    "round_to",
+    "free_units",
+    "free_per_product_id",
+    "prorate_allowance",
+    "discount_percent",
+    "minimum_amount",
+    "maximum_amount",
+    "tier_ids",
+)
 
 
 class SaasUsagePrice(models.Model):
@@ -145,20 +164,7 @@ class SaasUsagePrice(models.Model):
         "Free units, minimum and maximum cannot be negative.",
     )
 
-    @api.constrains(
-        "model",
-        "tier_ids",
-        "rate_percent",
-        "package_size",
-        "divide_by",
-        "round_mode",
-        "round_to",
-        "free_units",
-        "free_per_product_id",
-        "discount_percent",
-        "minimum_amount",
-        "maximum_amount",
-    )
+    @api.constrains(*TERMS)
     def _check_terms(self):
         for price in self:
             price._get_terms()

@@ -10,6 +10,12 @@ from ..engine.money import CONTEXT
 from ..engine.tiers import Tier
 from .saas_usage_price import format_quantity
 
+#: Context key ``saas_price_write``: the price writes its tiers and checks them itself.
+#: Nobody can send this object over RPC; compare with ``is``.
+BY_PRICE = object()
+#: Fields that make the amount.
+TERMS = ("price_id", "up_to", "unit_price", "block_size", "flat_amount")
+
 
 class SaasUsagePriceTier(models.Model):
     """One step of a tiered price: the units up to a bound, and what they cost."""
@@ -62,6 +68,40 @@ class SaasUsagePriceTier(models.Model):
     _bound_not_negative = models.Constraint(
         "CHECK (up_to >= 0)", "The bound of a tier cannot be negative."
     )
+
+    @api.constrains(*TERMS)
+    def _check_terms(self):
+        if not self._is_written_by_price():
+            self.price_id._check_terms()
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        tiers = super().create(vals_list)
+        tiers._check_free()
+        return tiers
+
+    def write(self, vals):
+        if vals.keys() & set(TERMS):
+            self._check_free()
+        result = super().write(vals)
+        if "price_id" in vals:
+            self._check_free()
+        return result
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_booked(self):
+        self._check_free()
+
+    def _is_written_by_price(self) -> bool:
+        return self.env.context.get("saas_price_write") is BY_PRICE
+
+    def _check_free(self):
+        """Leave tiers of invoiced prices to the price, which asks for the reason.
+
+        :raise UsagePriceError: invoiced, and what to do instead
+        """
+        if not self._is_written_by_price():
+            self.price_id._check_reason("")
 
     @api.depends("up_to")
     def _compute_is_open(self):

@@ -11,6 +11,8 @@ from odoo.tools import SQL
 from odoo.tools.misc import format_date
 
 from ..exceptions import UsagePriceError
+from .saas_usage_price_terms import TERMS
+from .saas_usage_price_tier import BY_PRICE
 
 # What all versions have in common: they are booked under one reference.
 SCOPE = (
@@ -19,27 +21,6 @@ SCOPE = (
     "subscription_id",
     "currency_id",
     "company_id",
-)
-# What cannot change without correcting the periods invoiced with it.
-TERMS = frozenset(
-    {
-        "model",
-        "unit_price",
-        "rate_percent",
-        "package_size",
-        "package_mode",
-        "block_policy",
-        "divide_by",
-        "round_mode",
-        "round_to",
-        "free_units",
-        "free_per_product_id",
-        "prorate_allowance",
-        "discount_percent",
-        "minimum_amount",
-        "maximum_amount",
-        "tier_ids",
-    }
 )
 
 
@@ -141,7 +122,9 @@ class SaasUsagePrice(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        prices = super().create(vals_list)
+        writing = self.with_context(saas_price_write=BY_PRICE)
+        prices = super(SaasUsagePrice, writing).create(vals_list)
+        prices = prices.with_context(self.env.context)
         for price in prices:
             if not price.root_id:
                 price.root_id = price
@@ -150,7 +133,27 @@ class SaasUsagePrice(models.Model):
     def write(self, vals):
         vals = dict(vals)
         reason = vals.pop("change_reason", None)
-        booked = self._count_booked() if TERMS & vals.keys() else {}
+        booked = self._check_reason(reason) if vals.keys() & set(TERMS) else {}
+        writing = self.with_context(saas_price_write=BY_PRICE)
+        result = super(SaasUsagePrice, writing).write(vals)
+        for price in self.browse(booked):
+            price.message_post(
+                body=self.env._(
+                    "Changed after %(count)s periods were invoiced: %(reason)s",
+                    count=booked[price.id],
+                    reason=reason,
+                )
+            )
+        return result
+
+    def _check_reason(self, reason):
+        """Refuse to change what invoices were made with without a reason.
+
+        :param str reason: may be empty
+        :return: how many periods were invoiced with each price, by id
+        :raise UsagePriceError: some were, and there is no reason
+        """
+        booked = self._count_booked()
         if booked and not (reason or "").strip():
             price = self.browse(next(iter(booked)))
             raise UsagePriceError(
@@ -163,16 +166,7 @@ class SaasUsagePrice(models.Model):
                     name=price.name,
                 )
             )
-        result = super().write(vals)
-        for price in self.browse(booked):
-            price.message_post(
-                body=self.env._(
-                    "Changed after %(count)s periods were invoiced: %(reason)s",
-                    count=booked[price.id],
-                    reason=reason,
-                )
-            )
-        return result
+        return booked
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_booked(self):
@@ -234,7 +228,7 @@ class SaasUsagePrice(models.Model):
                 "date_end": self.date_end if ends_later else False,
             }
         )
-        return version._get_form_action()
+        return version._get_records_action(context={})
 
     def action_publish(self):
         """Let drafts bill from their first day on; the version before ends there.
@@ -269,15 +263,6 @@ class SaasUsagePrice(models.Model):
                 )
             )
         other.date_end = self.date_start
-
-    def _get_form_action(self):
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": self._name,
-            "res_id": self.id,
-            "view_mode": "form",
-            "views": [(False, "form")],
-        }
 
     def action_view_versions(self):
         """Open all versions of the price.

@@ -13,7 +13,7 @@ from odoo.addons.saas_subscription_ops.models.saas_subscription_billing import (
 from ..engine.errors import EngineError
 from ..exceptions import UsagePriceError
 from .saas_usage_price import format_quantity
-from .saas_usage_price_terms import PERCENTAGES
+from .saas_usage_price_terms import PERCENTAGES, TERMS
 
 
 class SaasUsagePrice(models.Model):
@@ -25,20 +25,7 @@ class SaasUsagePrice(models.Model):
     example = fields.Text(compute="_compute_example")
 
     @api.depends(
-        "model",
-        "unit_price",
-        "rate_percent",
-        "package_size",
-        "package_mode",
-        "block_policy",
-        "divide_by",
-        "round_mode",
-        "round_to",
-        "free_units",
-        "free_per_product_id",
-        "discount_percent",
-        "minimum_amount",
-        "maximum_amount",
+        *TERMS,
         "currency_id",
         "unit",
         "example_quantity",

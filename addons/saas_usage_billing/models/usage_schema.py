@@ -3,14 +3,9 @@
 
 ``saas_usage_event_store`` is partitioned by month of the event time;
 ``saas_usage_event`` is the view the ORM reads. ``saas_usage_event_key`` holds every
-(source, id) ever stored, without the time, so that a repeat is known months later;
-``saas_usage_event_void`` holds what was taken back. All refuse UPDATE, DELETE and
-TRUNCATE for everybody; retention detaches whole partitions instead, and then deletes
-keys and voids of events before ``saas_usage_kept_from()``.
-
-``saas_usage_bucket`` and ``saas_usage_bucket_key`` are a cache of live figures,
-``saas_usage_opening`` holds levels that go on when their events are detached,
-``saas_usage_call`` the tokens of the rate limit.
+(source, id) ever stored, without the time, so that a repeat is known months later.
+Both refuse UPDATE, DELETE and TRUNCATE for everybody, a detached partition, too.
+``saas_usage_call`` has the tokens of the rate limit.
 """
 
 from datetime import date
@@ -19,12 +14,7 @@ from odoo.tools import SQL
 
 STORE = "saas_usage_event_store"
 KEYS = "saas_usage_event_key"
-VOIDS = "saas_usage_event_void"
 VIEW = "saas_usage_event"
-PARTITIONS = "saas_usage_partition"
-BUCKETS = "saas_usage_bucket"
-BUCKET_KEYS = "saas_usage_bucket_key"
-OPENINGS = "saas_usage_opening"
 CALLS = "saas_usage_call"
 
 _CREATE = """
@@ -56,33 +46,6 @@ CREATE TABLE IF NOT EXISTS saas_usage_event_key (
     row_id bigint NOT NULL,
     PRIMARY KEY (source_id, event_id)
 );
-CREATE TABLE IF NOT EXISTS saas_usage_event_void (
-    source_id integer NOT NULL,
-    event_id varchar COLLATE "C" NOT NULL,
-    row_id bigint NOT NULL,
-    event_time timestamp NOT NULL,
-    subscription_id integer NOT NULL,
-    event_type varchar NOT NULL,
-    by_event_id varchar COLLATE "C" NOT NULL,
-    by_row_id bigint,
-    batch_id bigint NOT NULL,
-    stored_at timestamp NOT NULL,
-    PRIMARY KEY (source_id, event_id)
-);
-CREATE INDEX IF NOT EXISTS saas_usage_event_void_subscription_idx
-    ON saas_usage_event_void (subscription_id, event_time);
-CREATE TABLE IF NOT EXISTS saas_usage_partition (
-    id serial PRIMARY KEY,
-    month date NOT NULL UNIQUE,
-    name varchar NOT NULL,
-    state varchar NOT NULL DEFAULT 'attached',
-    rows_estimate bigint,
-    bytes bigint,
-    kept_from date
-);
-CREATE OR REPLACE FUNCTION saas_usage_kept_from() RETURNS timestamp AS $$
-    SELECT COALESCE(max(kept_from)::timestamp, '-infinity') FROM saas_usage_partition
-$$ LANGUAGE sql STABLE;
 CREATE OR REPLACE FUNCTION saas_usage_event_guard() RETURNS trigger AS $$
 BEGIN
     RAISE EXCEPTION 'The usage store is append-only: % refused', TG_OP
@@ -95,66 +58,12 @@ CREATE OR REPLACE TRIGGER saas_usage_event_guard_row
 CREATE OR REPLACE TRIGGER saas_usage_event_guard_truncate
     BEFORE TRUNCATE ON saas_usage_event_store
     FOR EACH STATEMENT EXECUTE FUNCTION saas_usage_event_guard();
-CREATE OR REPLACE FUNCTION saas_usage_kept_guard() RETURNS trigger AS $$
-BEGIN
-    IF TG_OP = 'DELETE' AND OLD.event_time < saas_usage_kept_from() THEN
-        RETURN OLD;
-    END IF;
-    RAISE EXCEPTION 'The usage store is append-only: % refused', TG_OP
-        USING ERRCODE = 'restrict_violation';
-END
-$$ LANGUAGE plpgsql;
 CREATE OR REPLACE TRIGGER saas_usage_event_guard_row
     BEFORE UPDATE OR DELETE ON saas_usage_event_key
-    FOR EACH ROW EXECUTE FUNCTION saas_usage_kept_guard();
+    FOR EACH ROW EXECUTE FUNCTION saas_usage_event_guard();
 CREATE OR REPLACE TRIGGER saas_usage_event_guard_truncate
     BEFORE TRUNCATE ON saas_usage_event_key
     FOR EACH STATEMENT EXECUTE FUNCTION saas_usage_event_guard();
-CREATE OR REPLACE TRIGGER saas_usage_event_guard_row
-    BEFORE UPDATE OR DELETE ON saas_usage_event_void
-    FOR EACH ROW EXECUTE FUNCTION saas_usage_kept_guard();
-CREATE OR REPLACE TRIGGER saas_usage_event_guard_truncate
-    BEFORE TRUNCATE ON saas_usage_event_void
-    FOR EACH STATEMENT EXECUTE FUNCTION saas_usage_event_guard();
-CREATE TABLE IF NOT EXISTS saas_usage_bucket (
-    slot timestamp NOT NULL,
-    subscription_id integer NOT NULL,
-    meter_id integer NOT NULL,
-    group_key varchar COLLATE "C" NOT NULL DEFAULT '',
-    day date NOT NULL,
-    events bigint NOT NULL DEFAULT 0,
-    total numeric,
-    low numeric,
-    high numeric,
-    last_value numeric,
-    last_time timestamp,
-    last_id bigint,
-    area numeric,
-    PRIMARY KEY (slot, subscription_id, meter_id, group_key)
-) PARTITION BY RANGE (slot);
-CREATE INDEX IF NOT EXISTS saas_usage_bucket_subscription_idx
-    ON saas_usage_bucket (subscription_id, meter_id, slot);
-CREATE TABLE IF NOT EXISTS saas_usage_bucket_key (
-    subscription_id integer NOT NULL,
-    meter_id integer NOT NULL,
-    period_start timestamp NOT NULL,
-    group_key varchar COLLATE "C" NOT NULL DEFAULT '',
-    key varchar COLLATE "C" NOT NULL,
-    first_time timestamp NOT NULL,
-    last_time timestamp NOT NULL,
-    is_active boolean NOT NULL DEFAULT TRUE,
-    PRIMARY KEY (subscription_id, meter_id, period_start, group_key, key)
-);
-CREATE TABLE IF NOT EXISTS saas_usage_opening (
-    subscription_id integer NOT NULL,
-    meter_id integer NOT NULL,
-    group_key varchar COLLATE "C" NOT NULL DEFAULT '',
-    key varchar COLLATE "C" NOT NULL DEFAULT '',
-    at timestamp NOT NULL,
-    value numeric,
-    is_active boolean NOT NULL DEFAULT TRUE,
-    PRIMARY KEY (subscription_id, meter_id, group_key, key, at)
-);
 CREATE UNLOGGED TABLE IF NOT EXISTS saas_usage_call (
     user_id integer PRIMARY KEY,
     tokens double precision NOT NULL,
@@ -239,91 +148,76 @@ def drop_store(cr):
         DROP VIEW IF EXISTS saas_usage_event CASCADE;
         DROP TABLE IF EXISTS saas_usage_event_store CASCADE;
         DROP TABLE IF EXISTS saas_usage_event_key CASCADE;
-        DROP TABLE IF EXISTS saas_usage_event_void CASCADE;
-        DROP TABLE IF EXISTS saas_usage_partition CASCADE;
-        DROP TABLE IF EXISTS saas_usage_bucket CASCADE;
-        DROP TABLE IF EXISTS saas_usage_bucket_key CASCADE;
-        DROP TABLE IF EXISTS saas_usage_opening CASCADE;
         DROP TABLE IF EXISTS saas_usage_call CASCADE;
         DROP SEQUENCE IF EXISTS saas_usage_event_id_seq;
         DROP FUNCTION IF EXISTS saas_usage_event_guard() CASCADE;
-        DROP FUNCTION IF EXISTS saas_usage_kept_guard() CASCADE;
-        DROP FUNCTION IF EXISTS saas_usage_kept_from();
         DROP FUNCTION IF EXISTS saas_usage_match(integer, integer, text);
         """
     )
 
 
-def partition_name(month: date, table: str = STORE) -> str:
+def partition_name(month: date) -> str:
     """Return the table name of the partition of a month.
 
     :param month: any day of it
-    :param table: partitioned table, the store or the buckets
     """
-    return f"{table}_p{month.year:04d}_{month.month:02d}"
+    return f"{STORE}_p{month.year:04d}_{month.month:02d}"
 
 
-def ensure_partitions(cr, months, table: str = STORE):
+def ensure_partitions(cr, months):
     """Create the missing partitions of some months.
 
-    Call it before the first use of the table in a transaction. The new table is
+    Call it before the first use of the store in a transaction. The new table is
     attached, not created in place, so that running inserts are not blocked; an
     advisory lock makes concurrent callers wait and then find it there.
 
     :param cr: database cursor
     :param months: iterable of the first days of months (UTC)
-    :param table: partitioned table, the store or the buckets
     :return: names of the partitions made
     """
     months = sorted(set(months))
     if not months:
         return []
-    missing = _missing(cr, months, table)
+    names = [partition_name(month) for month in months]
+    missing = _missing(cr, months, names)
     if not missing:
         return []
-    cr.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [table])
+    cr.execute("SELECT pg_advisory_xact_lock(hashtext('saas_usage_event_store'))")
     # Locking a table makes PostgreSQL notice what others created in the meantime; it
     # remembers from the first look that there was no such table.
-    cr.execute(SQL("LOCK TABLE %s IN ACCESS SHARE MODE", SQL.identifier(table)))
-    missing = _missing(cr, months, table)
+    cr.execute("LOCK TABLE saas_usage_event_store IN ACCESS SHARE MODE")
+    missing = _missing(cr, months, names)
     for month in missing:
-        _create_partition(cr, month, table)
-    return [partition_name(month, table) for month in missing]
+        _create_partition(cr, month)
+    return [partition_name(month) for month in missing]
 
 
-def _missing(cr, months, table):
-    names = [partition_name(month, table) for month in months]
+def _missing(cr, months, names):
     cr.execute("SELECT n FROM unnest(%s) n WHERE to_regclass(n) IS NULL", [names])
     absent = {name for (name,) in cr.fetchall()}
-    return [month for month in months if partition_name(month, table) in absent]
+    return [month for month in months if partition_name(month) in absent]
 
 
-def _create_partition(cr, month, table):
-    name = SQL.identifier(partition_name(month, table))
+def _create_partition(cr, month):
+    name = SQL.identifier(partition_name(month))
+    store = SQL.identifier(STORE)
     end = date(month.year + month.month // 12, month.month % 12 + 1, 1)
     cr.execute(
         SQL(
             """
-            CREATE TABLE %(name)s (LIKE %(table)s INCLUDING DEFAULTS INCLUDING INDEXES);
-            ALTER TABLE %(table)s ATTACH PARTITION %(name)s
-                FOR VALUES FROM (%(start)s) TO (%(end)s)
+            CREATE TABLE %(name)s (LIKE %(store)s INCLUDING DEFAULTS INCLUDING INDEXES);
+            ALTER TABLE %(store)s ATTACH PARTITION %(name)s
+                FOR VALUES FROM (%(start)s) TO (%(end)s);
+            CREATE TRIGGER saas_usage_event_guard_truncate BEFORE TRUNCATE ON %(name)s
+                FOR EACH STATEMENT EXECUTE FUNCTION saas_usage_event_guard()
             """,
             name=name,
-            table=SQL.identifier(table),
+            store=store,
             start=month.isoformat(),
             end=end.isoformat(),
         )
     )
-    if table != STORE:
-        return
     _guard_rows(cr, name)
-    cr.execute(
-        SQL(
-            "CREATE TRIGGER saas_usage_event_guard_truncate BEFORE TRUNCATE ON %s"
-            " FOR EACH STATEMENT EXECUTE FUNCTION saas_usage_event_guard()",
-            name,
-        )
-    )
 
 
 def _guard_rows(cr, name):

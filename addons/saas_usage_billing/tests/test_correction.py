@@ -3,6 +3,7 @@ from datetime import date
 
 from psycopg2 import IntegrityError
 
+from odoo import Command
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
@@ -75,9 +76,16 @@ class TestLateUsage(HoldCase):
 
     def test_old_usage_is_credited(self):
         self.late_plan.usage_correction_days = 30
-        self.env["saas.usage.price"].search(
+        price = self.env["saas.usage.price"].search(
             [("product_tmpl_id", "=", self.calls.product_tmpl_id.id)]
-        ).tier_ids.filtered("is_open").unit_price = 0.01
+        )
+        tier = price.tier_ids.filtered("is_open")
+        price.write(
+            {
+                "change_reason": "Agreed by mail",
+                "tier_ids": [Command.update(tier.id, {"unit_price": 0.01})],
+            }
+        )
         self.assertEqual(self.corrections(JUNE), [(0, -1.2)])
 
     def test_another_price_is_no_correction(self):

@@ -2,6 +2,7 @@
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from itertools import count
+from unittest.mock import patch
 
 from odoo import Command
 from odoo.tests import tagged
@@ -9,6 +10,7 @@ from odoo.tests import tagged
 from odoo.addons.saas_subscription_ops.exceptions import BillingError
 from odoo.addons.saas_subscription_ops.tests.common import SubscriptionCase
 
+from ..exceptions import UsagePriceError
 from .common import TIER_TABLE, UsageCase, UsageFixture
 
 
@@ -222,6 +224,16 @@ class TestFlowUsageBilling(SubscriptionCase, UsageFixture):
         # and what was billed first can still be computed from its own evidence
         self.assertEqual(charge._get_usage_recomputed(), 620)
         self.assertEqual(adjustment._get_usage_recomputed(), 720)
+        zone = self.subscription.tz
+        self.subscription.tz = "Asia/Tokyo"
+        self.assertNotEqual(zone, "Asia/Tokyo")
+        with patch(
+            "odoo.addons.saas_usage_billing.models.saas_charge.get_store"
+        ) as store:
+            store.return_value.aggregate.return_value = [{}]
+            charge._measure_usage()
+        [window] = store.return_value.aggregate.call_args.args[1]
+        self.assertEqual(window.tz, zone)
         events = self.env["saas.usage.event"]
         action = charge.action_view_usage_events()
         self.assertEqual(events.search_count(action["domain"]), 620)
@@ -242,10 +254,28 @@ class TestFlowUsageBilling(SubscriptionCase, UsageFixture):
             row["inputs"]["charges"],
         )
 
+    def test_tiers_of_an_invoiced_price_change_with_it_only(self):
+        self.store(620, "2026-03-10")
+        self.bill_usage(date(2026, 4, 1), date(2026, 4, 1))
+        tier = self.price.tier_ids.filtered("is_open")
+        for change in (
+            lambda: tier.write({"unit_price": 0.01}),
+            tier.unlink,
+            lambda: tier.copy({"up_to": 5000}),
+        ):
+            with self.assertRaisesRegex(UsagePriceError, "Reason of the Change"):
+                change()
+
     def test_corrected_price_is_credited(self):
         self.store(620, "2026-03-10")
         self.bill_usage(date(2026, 4, 1), date(2026, 4, 1))
-        self.price.tier_ids.filtered("is_open").unit_price = 0.01
+        tier = self.price.tier_ids.filtered("is_open")
+        self.price.write(
+            {
+                "change_reason": "Agreed by mail",
+                "tier_ids": [Command.update(tier.id, {"unit_price": 0.01})],
+            }
+        )
         self.bill_usage(date(2026, 4, 1), date(2026, 4, 2))
         adjustment = self.usage_charges()[-1]
         self.assertEqual((adjustment.quantity, adjustment.amount), (0, -1.20))

@@ -147,6 +147,9 @@ class TestSaasUsagePriceModels(UsageCase):
             price.tier_ids = [Command.update(low.id, {"up_to": 45})]
         with self.assertRaises(UserError):
             price.tier_ids = [Command.delete(high.id)]
+        for change in ({"up_to": 45}, {"block_size": 0}, {"up_to": 0}):
+            with self.assertRaises(UserError):
+                low.write(change)
         price.tier_ids = [
             Command.update(high.id, {"up_to": 250}),
             Command.create({"up_to": 0, "unit_price": 1}),

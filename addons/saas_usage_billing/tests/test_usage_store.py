@@ -8,7 +8,6 @@ from odoo.tools import mute_logger
 
 from ..exceptions import UsageStoreError
 from ..models.usage_schema import (
-    BUCKETS,
     create_store,
     ensure_partitions,
     partition_name,
@@ -107,48 +106,6 @@ class TestUsageStore(UsageCase):
         self.assertRefused(f"DELETE FROM {partition}")
         self.assertRefused(f"UPDATE {partition} SET event_id = 'other'")
         self.assertRefused(f"TRUNCATE {partition}")
-
-    def test_keys_and_voids_go_with_the_months_given_up(self):
-        self.ingest(
-            [
-                self.event(id="old", time="2026-03-31T23:59:59.999999Z"),
-                self.event(id="kept", time="2026-04-01T00:00:00Z"),
-            ]
-        )
-        self.env.cr.execute(
-            """
-            INSERT INTO saas_usage_event_void
-            SELECT source_id, event_id, row_id, event_time, %s, 'test.request',
-                   'by-' || event_id, NULL, 1, now()
-              FROM saas_usage_event_key WHERE event_id IN ('old', 'kept')
-            """,
-            [self.subscription.id],
-        )
-        tables = "saas_usage_event_key", "saas_usage_event_void"
-        for table in tables:
-            self.assertRefused(f"DELETE FROM {table} WHERE event_id = 'old'")
-        self.env.cr.execute(
-            "INSERT INTO saas_usage_partition (month, name, kept_from)"
-            " VALUES ('2026-03-01', 'x', '2026-04-01')"
-        )
-        for table in tables:
-            self.env.cr.execute(f"DELETE FROM {table} WHERE event_id = 'old'")
-            self.assertEqual(self.env.cr.rowcount, 1)
-            self.assertRefused(f"DELETE FROM {table} WHERE event_id = 'kept'")
-            self.assertRefused(f"UPDATE {table} SET row_id = 1")
-            self.assertRefused(f"TRUNCATE {table}")
-
-    def test_buckets_are_partitioned_alike_and_free_to_change(self):
-        month = date(2026, 4, 1)
-        [name] = ensure_partitions(self.env.cr, [month], BUCKETS)
-        self.assertEqual(name, "saas_usage_bucket_p2026_04")
-        self.env.cr.execute(
-            "INSERT INTO saas_usage_bucket (slot, subscription_id, meter_id, day)"
-            " VALUES ('2026-04-01', 1, 1, '2026-04-01')"
-        )
-        self.env.cr.execute(f"UPDATE {name} SET events = 1")
-        self.env.cr.execute(f"DELETE FROM {name}")
-        self.assertEqual(self.env.cr.rowcount, 1)
 
     def test_requests_are_numbered_beyond_two_thousand_million(self):
         first = 2**31 + 5
