@@ -124,7 +124,7 @@ class SaasUsagePrice(models.Model):
     def create(self, vals_list):
         writing = self.with_context(saas_price_write=BY_PRICE)
         prices = super(SaasUsagePrice, writing).create(vals_list)
-        prices = prices.with_context(self.env.context)
+        prices = prices.with_env(self.env)
         for price in prices:
             if not price.root_id:
                 price.root_id = price
