@@ -319,7 +319,7 @@ class SaasBillingRun(models.Model):
         return runs
 
     def write(self, vals):
-        in_scope = bool(SCOPE_FIELDS & vals.keys())
+        in_scope = bool(self._get_scope_fields() & vals.keys())
         if in_scope and any(run.state != "draft" for run in self):
             raise BillingError(
                 self.env._(
@@ -332,6 +332,11 @@ class SaasBillingRun(models.Model):
             # What is billed, and what is held, was decided by whoever set it.
             self._add_preparer()
         return result
+
+    @api.model
+    def _get_scope_fields(self) -> set[str]:
+        """Hook: return the fields that are fixed once the run was computed."""
+        return SCOPE_FIELDS
 
     def _get_own_fields_cure(self):
         return self.env._("use Compute, Review, Approve and Post.")

@@ -87,6 +87,16 @@ class SaasBillingRun(models.Model):
             domain.append(("commercial_partner_id", "in", accounts.ids))
         return domain
 
+    def _get_settled_domain(self) -> list:
+        """Hook: return the domain of the run lines that this run stands in for.
+
+        What one of them could not bill, this run has billed, or found not to be due.
+
+        :return: domain of ``saas.billing.run.line``; all of them by default
+        """
+        self.ensure_one()
+        return []
+
     def _find_subscription_ids(self) -> list:
         """Return the subscriptions to compute: in scope, not proved to be settled."""
         self.ensure_one()
@@ -94,7 +104,7 @@ class SaasBillingRun(models.Model):
         scope = Subscription.search(self._get_scope_domain(), order="id").ids
         marks = self.env["saas.billing.mark"]
         settled = marks._find_settled(scope, self.date_cutoff)
-        self.line_ids._resolve_changed(list(settled), self.date_cutoff)
+        self.line_ids._resolve_changed(list(settled), self)
         return [record_id for record_id in scope if record_id not in settled]
 
     def _create_pending_lines(self, subscription_ids: list):

@@ -294,16 +294,16 @@ class SaasBillingRunLine(models.Model):
                 run.date_cutoff, {ln.subscription_id: charges[ln] for ln in lines}
             )
         for run, lines in (priced - due).grouped("run_id").items():
-            self._resolve_changed(lines.subscription_id.ids, run.date_cutoff)
+            self._resolve_changed(lines.subscription_id.ids, run)
         (priced - due).unlink()
         due._run_checks()
 
     @api.model
-    def _resolve_changed(self, subscription_ids: list, cutoff):
+    def _resolve_changed(self, subscription_ids: list, run):
         """Close what an earlier run could not post, where nothing is due any more.
 
         :param list subscription_ids: ids of ``saas.subscription`` with nothing due
-        :param date cutoff: exclusive cut-off for which that was found
+        :param run: ``saas.billing.run`` that found it, for its cut-off
         """
         # sudo: the queue is finance's, whoever computes; few are open at any time
         waiting = (
@@ -321,7 +321,8 @@ class SaasBillingRunLine(models.Model):
             [
                 ("id", "in", waiting.mapped("res_id")),
                 ("subscription_id", "in", subscription_ids),
-                ("run_id.date_cutoff", "<=", cutoff),
+                ("run_id.date_cutoff", "<=", run.date_cutoff),
+                *run._get_settled_domain(),
             ]
         )
         lines._saas_resolve(CODE_CHANGED)

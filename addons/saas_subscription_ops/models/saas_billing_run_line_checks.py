@@ -81,18 +81,28 @@ class SaasBillingRunLine(models.Model):
 
     def _get_history(self) -> dict:
         """Return the amounts of earlier runs per subscription id, oldest first."""
-        rows = self.search_fetch(
-            [
-                ("subscription_id", "in", self.subscription_id.ids),
-                ("state", "=", "posted"),
-            ],
-            ["subscription_id", "amount"],
-            order="run_id, id",
+        self.flush_model()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT line.subscription_id, line.amount
+                  FROM saas_billing_run_line line
+                 WHERE line.subscription_id = ANY(%(ids)s) AND line.state = 'posted'
+                   AND %(comparable)s
+                 ORDER BY line.run_id, line.id
+                """,
+                ids=self.subscription_id.ids,
+                comparable=self._get_comparable(),
+            )
         )
         history = defaultdict(list)
-        for row in rows:
-            history[row.subscription_id.id].append(row.amount)
+        for owner, amount in rows:
+            history[owner].append(float(amount or 0))
         return {key: amounts[-HISTORY:] for key, amounts in history.items()}
+
+    def _get_comparable(self) -> SQL:
+        """Hook: return the condition for a posted ``line`` to say what is usual."""
+        return SQL("TRUE")
 
     def _get_booked_totals(self) -> dict:
         """Return the total of the ledger per subscription id."""
@@ -127,10 +137,12 @@ class SaasBillingRunLine(models.Model):
                          JOIN saas_subscription sub ON sub.id = line.subscription_id
                         WHERE line.plan_id = plan.id AND line.state = 'posted'
                           AND line.company_id = ANY(%(companies)s)
+                          AND %(comparable)s
                         ORDER BY line.id DESC LIMIT %(limit)s) AS peer
                 """,
                 plans=self.plan_id.ids,
                 companies=self.company_id.ids,
+                comparable=self._get_comparable(),
                 limit=PEERS,
             )
         )

@@ -177,7 +177,12 @@ class SaasBillingRunLine(models.Model):
         for group, move in zip(groups, moves, strict=True):
             group._set_line_state("posted", move_id=move.id, reason=False)
         # What other runs could not post for these subscriptions is booked now.
-        known = self.search([("subscription_id", "in", lines.subscription_id.ids)])
+        known = self.search(
+            [
+                ("subscription_id", "in", lines.subscription_id.ids),
+                *lines.run_id[:1]._get_settled_domain(),
+            ]
+        )
         known._saas_resolve(CODE_CHANGED)
         lines._saas_resolve("billing.post_failed")
         moves._saas_link_corrections()

@@ -4,6 +4,7 @@ from datetime import date
 from decimal import Decimal
 
 from odoo.tests import tagged
+from odoo.tools import SQL
 
 from ..engine.ledger import ProposedCharge
 from ..models.saas_subscription_billing import to_stored
@@ -115,6 +116,16 @@ class TestBillingHooks(SubscriptionCase):
         run = self.bill()
         self.assertEqual(run.line_ids.state, "posted")
         self.assertEqual(self.subscription.charge_ids.mapped("kind"), ["usage"])
+
+    def test_runs_that_say_nothing_of_what_is_usual(self):
+        self.bill()
+        line = self.create_run(date(2026, 5, 1)).sudo()
+        line.action_compute()
+        line = line.line_ids
+        self.assertEqual(len(line._get_facts()[line].history), 1)
+        Line = type(self.env["saas.billing.run.line"])
+        self.patch(Line, "_get_comparable", lambda _line: SQL("FALSE"))
+        self.assertFalse(line._get_facts()[line].history)
 
     # Quantities ------------------------------------------------------
     def test_large_quantity_is_booked_once(self):
