@@ -32,5 +32,7 @@ from . import saas_billing_run_line_usage
 from . import saas_usage_hold
 from . import saas_subscription_usage_holds
 from . import saas_billing_run_usage
+from . import saas_billing_run_usage_scope
+from . import saas_billing_schedule_usage
 from . import saas_plan_usage
 from . import saas_subscription_usage_late

@@ -1,9 +1,11 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 """What was approved is what is posted, also while usage goes on arriving."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from odoo import api, fields, models
+from odoo.tools import SQL
 
 from .saas_subscription_usage_periods import BOUNDS
 
@@ -50,7 +52,26 @@ class SaasBillingRunLine(models.Model):
         """Compute usage from what the store showed when the line was computed."""
         if self.usage_bounds:
             subscription = subscription.with_context(**{BOUNDS: self.usage_bounds})
-        return super()._get_due_charges(subscription)
+        charges = super()._get_due_charges(subscription)
+        return self.run_id._filter_usage_scope(subscription, charges)
+
+    def _get_comparable(self) -> SQL:
+        """Keep corrections of usage out of what is usual for an invoice."""
+        self.run_id.flush_model(["usage_scope"])
+        return SQL(
+            "%s AND NOT EXISTS (SELECT FROM saas_billing_run run"
+            " WHERE run.id = line.run_id AND run.usage_scope = 'corrections')",
+            super()._get_comparable(),
+        )
+
+    def _get_facts(self) -> dict:
+        """Compare no correction with invoices: what is late is never usual."""
+        return {
+            line: replace(facts, history=(), peers=())
+            if line.run_id.usage_scope == "corrections"
+            else facts
+            for line, facts in super()._get_facts().items()
+        }
 
     def _book(self, groups, charges, moves):
         """Tell of usage that came late, once it is booked."""

@@ -7,13 +7,26 @@ class SaasPlan(models.Model):
 
     _inherit = "saas.plan"
 
+    usage_correction = fields.Selection(
+        [
+            ("next_invoice", "On the Next Invoice"),
+            ("own_document", "On a Document of Their Own"),
+        ],
+        string="Usage Corrections",
+        required=True,
+        default="next_invoice",
+        tracking=True,
+        help="How usage that arrives after its period was invoiced is billed. On a "
+        "document of their own: an invoice or credit note with nothing else, made by "
+        "a billing run for usage corrections.",
+    )
     usage_correction_min = fields.Float(
         string="Smallest Usage Correction",
         digits="Product Price",
         tracking=True,
         help="In company currency. Corrections of invoiced usage wait until together "
         "they reach this amount; when the subscription ends they are billed whatever "
-        "they come to. 0: every correction is billed with the next invoice.",
+        "they come to. 0: every correction is billed as soon as it is found.",
     )
     usage_correction_days = fields.Integer(
         string="Late Usage Charged For (Days)",

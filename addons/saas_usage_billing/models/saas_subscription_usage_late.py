@@ -36,6 +36,19 @@ class SaasSubscription(models.Model):
         before = self._get_late_quantities(charge)[0]
         return bool(before or Decimal(charge.details["amount_before"]))
 
+    def _is_own_document(self, charge) -> bool:
+        """Return whether the plan bills a charge on a document of its own.
+
+        :param ProposedCharge charge: engine row still to book
+        """
+        is_own = self.plan_id.usage_correction == "own_document"
+        return is_own and self._is_late_usage(charge)
+
+    def _preview_charges(self, date_cutoff):
+        """Leave out what comes on a document of its own: it is no next invoice."""
+        charges = super()._preview_charges(date_cutoff)
+        return [charge for charge in charges if not self._is_own_document(charge)]
+
     def _get_late_quantities(self, charge) -> tuple[Decimal, Decimal]:
         """Return the metered quantity before and after a correction.
 

@@ -17,6 +17,7 @@ from . import test_saas_usage_price_allowance
 from . import test_flow_usage_billing
 from . import test_correction
 from . import test_hold
+from . import test_own_document
 from . import test_sale_order
 from . import test_security
 from . import test_conventions
