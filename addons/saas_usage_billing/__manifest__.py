@@ -13,6 +13,7 @@
         "security/saas_usage_billing_rules.xml",
         "security/saas_meter_rules.xml",
         "security/saas_usage_hold_rules.xml",
+        "security/saas_usage_price_rules.xml",
         "data/decimal_precision_data.xml",
         "data/saas_event_type_data.xml",
         "data/ir_cron_usage_source_data.xml",

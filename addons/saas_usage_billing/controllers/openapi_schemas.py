@@ -104,6 +104,8 @@ _USED = _object(
         "meter": {"type": "string"},
         "name": {"type": "string"},
         "unit": {"type": ["string", "null"]},
+        # Of the meter's dimensions, when the price is for some only.
+        "values": {"type": "object"},
         "period_start": {"type": "string", "format": "date"},
         "period_end": {"type": "string", "format": "date"},
         "quantity": {"type": "string"},

@@ -15,6 +15,21 @@ class Rule:
     conditions: tuple[Condition, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class GoesTo:
+    """A condition only the events of one price fulfil."""
+
+    rules: tuple[Rule, ...]
+    price: Hashable
+
+    def holds(self, data: Mapping[str, object]) -> bool:
+        """Return whether an event goes to the price.
+
+        :param data: decoded JSON object of the event
+        """
+        return assign(self.rules, data) == self.price
+
+
 def assign(rules: Iterable[Rule], data: Mapping[str, object]) -> Hashable | None:
     """Return the price of an event.
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Protocol
 
 from .errors import TermsError
 
@@ -114,7 +115,17 @@ def as_text(value: object) -> str | None:
     return str(value) if isinstance(value, str | int) else None
 
 
-def matches(conditions: Iterable[Condition], data: Mapping[str, object]) -> bool:
+class Test(Protocol):
+    """What the data of an event can be tested for: a condition, or what acts as one."""
+
+    def holds(self, data: Mapping[str, object]) -> bool:
+        """Return whether the data of an event passes.
+
+        :param data: decoded JSON object
+        """
+
+
+def matches(conditions: Iterable[Test], data: Mapping[str, object]) -> bool:
     """Return whether all conditions hold.
 
     :param conditions: any number

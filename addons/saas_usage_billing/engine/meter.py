@@ -9,12 +9,14 @@ from decimal import ROUND_CEILING, Decimal
 from zoneinfo import ZoneInfo
 
 from .aggregate import AGGREGATIONS, AVERAGE_DECIMALS, UsageEvent, aggregate
+from .dimension import Rule, assign
 from .errors import TermsError
-from .filters import Condition, as_text, matches
+from .filters import Test, as_text, matches
 from .money import CONTEXT, HUNDRED, ZERO, add, round_decimals
 from .time_weighted import active_days, weighted_sum
 
-#: Texts of the keys a meter is grouped by, in their order; empty without grouping.
+#: Texts of what a meter is grouped by: the price, where there are rules, then the keys
+#: in their order; empty without grouping.
 Group = tuple[str, ...]
 
 #: Aggregations over spans of the window, each measured on its own before.
@@ -113,7 +115,7 @@ class MeterTerms:
     """
 
     aggregation: str
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[Test, ...] = ()
     decimals: int = AVERAGE_DECIMALS
     operation_key: str | None = None
     percentile: Decimal | None = None
@@ -262,20 +264,27 @@ def measure_groups(
     events: Iterable[UsageEvent],
     window: Window,
 ) -> dict[Group, Measured]:
-    """Measure by the values of some keys.
+    """Measure by the price an event goes to, and by the values of some keys.
 
     :param terms: how
-    :param keys: keys of the data; none: one group ``()``, also without events
+    :param keys: keys of the data
     :param events: in any order
+    rules: Sequence[Rule] = (),
     :param window: when
-    :return: every group with events; a key that is missing is the empty text
+    :param rules: in the order they are tried; every event goes to exactly one price
+    :return: every group with events; a key that is missing, and the price of an event
+        no rule matches, is the empty text. Neither keys nor rules: one group ``()``,
+        also without events
     """
-    if not keys:
+    if not keys and not rules:
         return {(): measure(terms, events, window)}
     groups: dict[Group, list[UsageEvent]] = defaultdict(list)
     for event in events:
-        group = tuple(as_text(event.data.get(key)) or "" for key in keys)
-        groups[group].append(event)
+        texts = [as_text(event.data.get(key)) or "" for key in keys]
+        if rules:
+            price = assign(rules, event.data)
+            texts.insert(0, "" if price is None else str(price))
+        groups[tuple(texts)].append(event)
     measured = {
         group: measure(terms, own, window) for group, own in sorted(groups.items())
     }

@@ -10,10 +10,13 @@ from . import saas_usage_price_terms
 from . import saas_usage_price_words
 from . import saas_usage_price_version
 from . import saas_usage_price_tier
+from . import saas_usage_price_part
 from . import saas_usage_batch
 from . import saas_usage_event
 from . import saas_usage_event_meter
 from . import saas_usage_event_status
+from . import saas_usage_price_match
+from . import saas_usage_price_dimension
 from . import saas_usage_quarantine
 from . import saas_usage_control
 from . import product_template

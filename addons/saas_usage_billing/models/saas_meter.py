@@ -331,10 +331,12 @@ class SaasMeter(models.Model):
                     )
                 )
 
-    def _get_spec(self, by_dimension=False):
+    def _get_spec(self, by_dimension=False, rules=(), conditions=()):
         """Return what the usage store has to compute.
 
         :param bool by_dimension: a quantity for each combination of the dimensions
+        :param tuple rules: engine rules; a quantity for each price they lead to
+        :param tuple conditions: what an event has to fulfil besides
         :return: ``MeterSpec``
         """
         self.ensure_one()
@@ -343,12 +345,13 @@ class SaasMeter(models.Model):
             self.event_type,
             kind,
             self.value_key or None,
-            conditions=self._get_conditions(),
+            conditions=(*self._get_conditions(), *conditions),
             decimals=self.decimals,
             operation_key=(kind in TEXTUAL and self.operation_key) or None,
             percentile=self._get_percentile() if kind == "percentile" else None,
             spans=self._get_spans() if kind == "window" else None,
             keys=tuple(self.dimension_ids.mapped("key")) if by_dimension else (),
+            rules=tuple(rules),
         )
 
     def _get_percentile(self):

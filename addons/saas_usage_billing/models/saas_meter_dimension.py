@@ -2,6 +2,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
+from ..exceptions import UsageStoreError
+
 #: Keys a quantity may be broken down by.
 MAX_DIMENSIONS = 4
 
@@ -57,6 +59,37 @@ class SaasMeterDimension(models.Model):
                         number=MAX_DIMENSIONS,
                     )
                 )
+
+    def write(self, vals):
+        for dimension in self:
+            if "key" in vals and vals["key"] != dimension.key:
+                dimension._check_unpriced()
+        return super().write(vals)
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_priced(self):
+        for dimension in self:
+            dimension._check_unpriced()
+
+    def _check_unpriced(self):
+        """Refuse another key for a dimension that prices are for.
+
+        :raise UsageStoreError: a price names a value of it
+        """
+        self.ensure_one()
+        # sudo: whether a price depends on it is the same for every user
+        match = self.env["saas.usage.price.match"].sudo()
+        found = match.search([("dimension_id", "=", self.id)], limit=1)
+        if found:
+            raise UsageStoreError(
+                self.env._(
+                    "The price “%(price)s” is for values of “%(name)s”, which would go"
+                    " to another price. Add a dimension for the other key, or take the"
+                    " values out of the price first.",
+                    price=found.price_id.name,
+                    name=self.name,
+                )
+            )
 
     def _describe(self, texts):
         """Return the texts of a group in words.

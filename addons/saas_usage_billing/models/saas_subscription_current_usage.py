@@ -23,10 +23,12 @@ class SaasSubscription(models.Model):
     # Current usage
     # ------------------------------------------------------------------
     def _get_current_usage(self, now):
-        """Return quantity and amount of the running period, per usage product.
+        """Return quantity and amount of the running period, per product and price.
 
         :param now: aware UTC datetime
-        :return: list of dict: period, price, quantity, rated (None without a price)
+        :return: list of dict: period, conditions (of the events of the price), price
+            (empty where none applies or matches), quantity, rated (None without a
+            price)
         """
         self.ensure_one()
         today = local_day(now, self.tz)
@@ -35,18 +37,20 @@ class SaasSubscription(models.Model):
             for period in self._get_usage_periods(today + timedelta(days=1), True)
             if period.start <= today < period.end
         ]
-        quantities = self._get_usage_quantities(running)
-        prices = self._get_usage_prices(running)
+        priced = self._get_usage_prices(running)
         return [
             {
                 "period": period,
-                "price": prices[period],
-                "quantity": quantities[period],
-                "rated": self._rate_period(prices[period], period, quantities[period])
-                if prices[period]
+                "conditions": priced[period]._get_part_conditions(price_id),
+                "price": price,
+                "quantity": one.quantity,
+                "rated": self._rate_period(price, period, one.quantity)
+                if price
                 else None,
             }
-            for period in running
+            for period, measured in self._get_usage_quantities(priced).items()
+            for price_id, one in measured.items()
+            for price in [priced[period].browse(price_id or [])]
         ]
 
     def _get_current_period(self, now):
@@ -76,16 +80,18 @@ class SaasSubscription(models.Model):
         # sudo: the meter's name and unit, for whoever sees the subscription
         meter = self.env["saas.meter"].sudo().browse(period.meter_id)
         store = get_store(self.env)
+        spec = meter._get_spec(conditions=row["conditions"])
         by_day = {
             day: one.quantity
             for (day, _group), one in store.aggregate_by_day(
-                meter._get_spec(), period.window, self.tz
+                spec, period.window, self.tz
             ).items()
         }
         highest = max(by_day.values(), default=Decimal(0)) or Decimal(1)
         days = [period.start + timedelta(days=n) for n in range(period.days)]
         return {
             "name": meter.name,
+            "values": price.match_text or "",
             "unit": meter.unit,
             "quantity": row["quantity"],
             "amount": self._format_money(row["rated"].amount) if row["rated"] else None,
@@ -126,6 +132,7 @@ class SaasSubscription(models.Model):
                     "meter": meter.code,
                     "name": meter.name,
                     "unit": meter.unit,
+                    "values": row["price"]._get_values() if row["price"] else {},
                     "period_start": row["period"].start.isoformat(),
                     "period_end": row["period"].end.isoformat(),
                     "quantity": format(row["quantity"], "f"),

@@ -17,9 +17,12 @@ from ..engine.rating import Part, Usage, rate_usage, rounded
 from ..exceptions import UsagePriceError
 from .saas_subscription_usage_periods import CACHE
 from .saas_usage_price import format_quantity
+from .usage_store_api import get_store
 
 # Of the average price on an invoice line.
 AVERAGE_DIGITS = 8
+#: Combinations of values named when they have no price.
+NAMED = 5
 
 
 class SaasSubscription(models.Model):
@@ -30,17 +33,54 @@ class SaasSubscription(models.Model):
         proposed = super()._get_proposed_charges(date_cutoff)
         if self.state == "draft" or not self._get_usage_lines():
             return proposed
-        quantities = self._get_prefetched_usage(date_cutoff)
-        prices = self._get_usage_prices(quantities)
         bounds = self._get_usage_bounds()
-        rated = [
-            self._propose_usage(period, quantity, prices[period], bounds)
-            for period, quantity in quantities.items()
+        return proposed + [
+            charge
+            for period, (prices, measured) in self._get_prefetched_usage(
+                date_cutoff
+            ).items()
+            for charge in self._propose_period(period, prices, measured, bounds)
         ]
-        return proposed + [charge for charge in rated if charge]
+
+    def _propose_period(self, period, prices, measured, bounds):
+        """Yield the charges of a period, one for each price that asks something.
+
+        :param prices: ``saas.usage.price`` in the order they are tried
+        :param dict measured: price id to ``Measured``, see ``_get_usage_quantities``
+        :raise BillingError: usage without a price, or a price that cannot be used
+        """
+        unpriced = measured.get(0)
+        if unpriced and unpriced.quantity:
+            raise BillingError(self._get_no_price_message(period, prices, unpriced))
+        evidence = self._prepare_usage_evidence(period, prices, bounds)
+        for price in prices:
+            charge = self._propose_usage(period, price, measured[price.id], evidence)
+            if charge:
+                yield charge
+
+    def _prepare_usage_evidence(self, period, prices, bounds):
+        """Prepare what it takes to find the events of a charge again.
+
+        :return: dict of plain values
+        """
+        rules = prices._prepare_rules()
+        return {
+            "bounds": {
+                "event_from": period.window.start.isoformat(),
+                "event_to": period.window.end.isoformat(),
+                "tz": period.window.tz,
+                **bounds.as_dict(),
+            },
+            **({"rules": rules} if rules else {}),
+        }
 
     def _get_usage_prices(self, usage_periods):
-        """Return the price of each period, by its first day.
+        """Return the prices of each period, by its first day.
+
+        Every event goes to the first of them that matches it. An agreed price comes
+        first, then that of the plan; then the one that names most dimensions, by
+        sequence, and the one that began last. What follows a price for all events is
+        never reached and left out.
 
         :param usage_periods: iterable of ``UsagePeriod`` of this subscription
         :return: dict of period to ``saas.usage.price``, empty where there is none
@@ -52,22 +92,16 @@ class SaasSubscription(models.Model):
         Price = self.env["saas.usage.price"].sudo()
         result = {}
         for period in usage_periods:
-            found = (
-                price
-                for scope in scopes
-                for price in Price.browse(
-                    table.get((self.currency_id.id, period.product_tmpl_id, *scope), ())
-                )
-                if price._applies(period)
-            )
-            result[period] = next(found, Price.browse())
+            key = self.currency_id.id, period.product_tmpl_id
+            ids = [one for scope in scopes for one in table.get((*key, *scope), ())]
+            result[period] = Price.browse(ids)._get_reached(period)
         return result
 
     def _get_price_table(self):
         """Return the prices of the company, read once per transaction.
 
         :return: dict of (currency, product template, plan or 0, subscription or 0) to
-            ids, the price that began last first
+            ids, in the order they are tried
         """
         cache = self.env.cr.cache.setdefault(CACHE, {})
         key = "prices", self.company_id.id
@@ -82,7 +116,7 @@ class SaasSubscription(models.Model):
                         ("state", "=", "published"),
                     ]
                 )
-                .sorted("date_start", reverse=True)
+                .sorted(lambda price: price._get_order())
             )
             table = defaultdict(list)
             for price in prices:
@@ -90,15 +124,15 @@ class SaasSubscription(models.Model):
             cache[key] = dict(table)
         return cache[key]
 
-    def _propose_usage(self, period, quantity, price, bounds):
-        """Return the engine charge of a period, None when there is nothing to charge.
+    def _propose_usage(self, period, price, measured, evidence):
+        """Return the engine charge of a price's part of a period.
 
-        :raise BillingError: usage without a price, or a price that cannot be used
+        :param Measured measured: what the price is put on
+        :param dict evidence: see ``_prepare_usage_evidence``
+        :return: ``ProposedCharge``, None when there is nothing to charge
+        :raise BillingError: a price that cannot be used
         """
-        if not price:
-            if quantity:
-                raise BillingError(self._get_no_price_message(period, quantity))
-            return None
+        quantity = measured.quantity
         try:
             rated = self._rate_period(price, period, quantity)
         except UsagePriceError as error:
@@ -115,17 +149,14 @@ class SaasSubscription(models.Model):
             quantity=quantity,
             amount=rated.amount,
             timing="arrears",
-            description=line.name,
-            details={
-                **price._prepare_details(rated),
-                "bounds": {
-                    "event_from": period.window.start.isoformat(),
-                    "event_to": period.window.end.isoformat(),
-                    "tz": period.window.tz,
-                    **bounds.as_dict(),
-                },
-            },
+            description=self._get_usage_description(line, price),
+            details={**price._prepare_details(rated), **evidence},
         )
+
+    def _get_usage_description(self, line, price):
+        if not price.match_count:
+            return line.name
+        return f"{line.name} ({price.match_text})"
 
     def _rate_period(self, price, period, quantity):
         """Rate a quantity; the minimum of a part of a period is its part by days.
@@ -146,19 +177,57 @@ class SaasSubscription(models.Model):
         )
         return rounded(rated, to_decimal(self.currency_id.rounding))
 
-    def _get_no_price_message(self, period, quantity):
+    def _get_no_price_message(self, period, prices, measured):
+        """Say which usage has no price, and what to do about it.
+
+        :param prices: those of the period, none of which match
+        :param Measured measured: what they leave over
+        """
         template = self.env["product.template"].browse(period.product_tmpl_id)
+        words = {
+            "name": self.name,
+            "quantity": format_quantity(measured.quantity),
+            "unit": template.saas_meter_id.unit,
+            "product": template.name,
+            "start": format_date(self.env, period.start),
+            "currency": self.currency_id.name,
+        }
+        if prices:
+            return self.env._(
+                "%(name)s used %(quantity)s %(unit)s of “%(product)s” from %(start)s"
+                " that no usage price in %(currency)s matches: %(values)s. Under"
+                " Usage > Prices add one for these values, or one without values for"
+                " all the rest.",
+                values=self._describe_unpriced(period, prices),
+                **words,
+            )
         return self.env._(
             "%(name)s used %(quantity)s %(unit)s of “%(product)s” from %(start)s, but"
             " no usage price in %(currency)s applies on that day. Add one under Usage >"
             " Prices.",
-            name=self.name,
-            quantity=format_quantity(quantity),
-            unit=template.saas_meter_id.unit,
-            product=template.name,
-            start=format_date(self.env, period.start),
-            currency=self.currency_id.name,
+            **words,
         )
+
+    def _describe_unpriced(self, period, prices):
+        """Name the values of the usage no price matches, those with most of it."""
+        # sudo: whoever may see a charge need not be allowed to see the meter
+        meter = self.env["saas.meter"].sudo().browse(period.meter_id)
+        spec = meter._get_spec(by_dimension=True, rules=prices._get_rules())
+        [groups] = get_store(self.env).aggregate(
+            spec, [period.window], self._get_given_bounds()
+        )
+        left = [
+            (-measured.quantity, texts)
+            for (price, *texts), measured in groups.items()
+            if not price
+        ]
+        names = [
+            meter.dimension_ids._describe(texts)
+            for _quantity, texts in sorted(left)[:NAMED]
+        ]
+        if len(left) > NAMED:
+            names.append(self.env._("%(number)s more", number=len(left) - NAMED))
+        return "; ".join(names)
 
     def _get_quantity_label(self, charge):
         """Say quantity and tiers of rated usage in words."""

@@ -9,6 +9,7 @@ from odoo import api, models
 
 from odoo.addons.saas_subscription_ops.engine.period import day_start
 
+from ..engine.meter import Measured
 from .usage_store_api import Bounds, Window, get_store
 
 #: Key of what billing reads once per transaction, in the cache of the cursor.
@@ -123,31 +124,49 @@ class SaasSubscription(models.Model):
         )
 
     @api.model
-    def _get_usage_quantities(self, usage_periods, bounds=None):
-        """Return the quantities of periods of any number of subscriptions.
+    def _get_usage_quantities(self, priced, bounds=None):
+        """Measure periods of any number of subscriptions, each price's part on its own.
 
-        One statement per meter, whatever the number of subscriptions and periods.
+        One statement per meter and way to share events out between prices, whatever
+        the number of subscriptions and periods.
 
-        :param usage_periods: list of ``UsagePeriod``
+        :param priced: dict of ``UsagePeriod`` to its prices, see ``_get_usage_prices``
         :param bounds: ``Bounds``, to repeat an earlier computation
-        :return: dict of period to Decimal
+        :return: dict of period to dict of price id to ``Measured``: every price is
+            there, and 0 where a period has no price or usage that none of them matches
         """
-        by_meter = defaultdict(list)
-        for period in usage_periods:
-            by_meter[period.meter_id].append(period)
+        alike = defaultdict(list)
+        for period, prices in priced.items():
+            alike[period.meter_id, prices._get_rules()].append(period)
         result = {}
         store = get_store(self.env)
         # sudo: whoever may see a charge need not be allowed to see the meter
-        meters = self.env["saas.meter"].sudo().browse(by_meter)
-        for meter in meters:
-            own = by_meter[meter.id]
+        Meter = self.env["saas.meter"].sudo()
+        for (meter_id, rules), own in alike.items():
+            spec = Meter.browse(meter_id)._get_spec(rules=rules)
             windows = [period.window for period in own]
-            measured = store.aggregate(meter._get_spec(), windows, bounds)
-            result.update(
-                (period, groups[()].quantity)
-                for period, groups in zip(own, measured, strict=True)
-            )
-        return result
+            measured = store.aggregate(spec, windows, bounds)
+            for period, groups in zip(own, measured, strict=True):
+                result[period] = self._share_out(priced[period], rules, groups)
+        return {period: result[period] for period in priced}
+
+    @api.model
+    def _share_out(self, prices, rules, groups):
+        """Return what was measured of each price, by its id; 0: of none.
+
+        :param prices: ``saas.usage.price`` in the order they were tried
+        :param tuple rules: theirs
+        :param dict groups: answer of the store for one period
+        """
+        if not rules:
+            return {prices.id or 0: groups[()]}
+        found = {
+            price.id: groups.get((str(position),), Measured())
+            for position, price in enumerate(prices)
+        }
+        if ("",) in groups:
+            found[0] = groups["",]
+        return found
 
     @api.model
     def _get_given_bounds(self):
@@ -170,14 +189,15 @@ class SaasSubscription(models.Model):
         return cache["bounds"]
 
     def _get_prefetched_usage(self, date_cutoff):
-        """Return the quantities of closed periods, read once for a whole batch.
+        """Return what was used in closed periods, read once for a whole batch.
 
         A billing run asks subscription by subscription; the first question answers
         for all that were browsed together. The answer lives as long as the transaction
         and is dropped when events are stored in it. With bounds in the context only
         what was stored by then counts.
 
-        :return: dict of ``UsagePeriod`` to Decimal, of this subscription
+        :return: dict of ``UsagePeriod`` to (its prices, dict of price id to
+            ``Measured``), of this subscription
         """
         self.ensure_one()
         bounds = self._get_given_bounds()
@@ -187,18 +207,41 @@ class SaasSubscription(models.Model):
             batch = self.browse(self._prefetch_ids)
             batch = batch.filtered(lambda record: record.id not in cache)
             by_record = {
-                record.id: record._get_usage_periods(date_cutoff)
+                record.id: record._get_priced_periods(date_cutoff)
                 for record in batch | self
                 if record.state != "draft"
             }
-            every = [period for own in by_record.values() for period in own]
+            every = {
+                period: prices
+                for own in by_record.values()
+                for period, prices in own.items()
+            }
             quantities = self._get_usage_quantities(every, bounds)
             for record_id, own in by_record.items():
-                cache[record_id] = {p: quantities[p] for p in own}
+                cache[record_id] = {
+                    (period, prices._ids): quantities[period]
+                    for period, prices in own.items()
+                }
         found = cache.get(self.id, {})
-        # Lines may have changed since the batch was read: what is asked now counts.
-        wanted = self._get_usage_periods(date_cutoff)
-        missing = [period for period in wanted if period not in found]
+        # Lines and prices may have changed since the batch was read: what is asked now
+        # counts.
+        wanted = self._get_priced_periods(date_cutoff)
+        missing = {
+            period: prices
+            for period, prices in wanted.items()
+            if (period, prices._ids) not in found
+        }
         if missing:
-            found.update(self._get_usage_quantities(missing, bounds))
-        return {period: found[period] for period in wanted}
+            for period, one in self._get_usage_quantities(missing, bounds).items():
+                found[period, missing[period]._ids] = one
+        return {
+            period: (prices, found[period, prices._ids])
+            for period, prices in wanted.items()
+        }
+
+    def _get_priced_periods(self, date_cutoff):
+        """Return the closed periods with their prices.
+
+        :return: dict of ``UsagePeriod`` to ``saas.usage.price``, in the order tried
+        """
+        return self._get_usage_prices(self._get_usage_periods(date_cutoff))

@@ -22,10 +22,12 @@ class SaasSubscription(models.Model):
         """
         result = super()._get_usage_prices(usage_periods)
         archived = self._get_archived_prices()
-        for period, price in result.items():
+        if not archived:
+            return result
+        for period, prices in result.items():
             kept = archived.get((period.product_tmpl_id, period.start))
-            if kept and kept.root_id != price.root_id:
-                result[period] = kept
+            if kept:
+                result[period] = prices._insert_archived(kept)
         return result
 
     def _get_archived_prices(self):
@@ -33,7 +35,7 @@ class SaasSubscription(models.Model):
 
         Read for all subscriptions browsed together, once per transaction.
 
-        :return: dict of (product template id, first day) to price
+        :return: dict of (product template id, first day) to prices
         """
         self.ensure_one()
         cache = self.env.cr.cache.setdefault(CACHE, {}).setdefault("archived", {})
@@ -45,9 +47,9 @@ class SaasSubscription(models.Model):
         # sudo: the difference must find the price, whoever computes it
         Price = self.env["saas.usage.price"].sudo()
         return {
-            (price.product_tmpl_id.id, start): price
+            (template.id, start): own
             for start, ids in cache[self.id].items()
-            for price in Price.browse(ids)
+            for template, own in Price.browse(ids).grouped("product_tmpl_id").items()
         }
 
     def _find_archived(self):

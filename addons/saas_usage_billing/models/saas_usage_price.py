@@ -168,6 +168,24 @@ class SaasUsagePrice(models.Model):
             self.subscription_id.id or 0,
         )
 
+    def _get_order(self):
+        """Return what decides between prices of a scope: the lowest is tried first."""
+        self.ensure_one()
+        return -self.match_count, self.sequence, -self.date_start.toordinal(), self.id
+
+    def _get_reached(self, period):
+        """Return those that apply to a period, up to the first for all events.
+
+        :param UsagePeriod period: its first day counts
+        """
+        found = self.browse()
+        for price in self:
+            if price._applies(period):
+                found += price
+                if not price.match_count:
+                    break
+        return found
+
     def _overlaps(self, other):
         self.ensure_one()
         return (not other.date_end or self.date_start < other.date_end) and (

@@ -46,6 +46,8 @@ TERMS = (
     "minimum_amount",
     "maximum_amount",
     "tier_ids",
+    "match_ids",
+    "sequence",
 )
 
 

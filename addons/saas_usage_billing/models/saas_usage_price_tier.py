@@ -10,9 +10,6 @@ from ..engine.money import CONTEXT
 from ..engine.tiers import Tier
 from .saas_usage_price import format_quantity
 
-#: Context key ``saas_price_write``: the price writes its tiers and checks them itself.
-#: Nobody can send this object over RPC; compare with ``is``.
-BY_PRICE = object()
 #: Fields that make the amount.
 TERMS = ("price_id", "up_to", "unit_price", "block_size", "flat_amount")
 
@@ -22,12 +19,9 @@ class SaasUsagePriceTier(models.Model):
 
     _name = "saas.usage.price.tier"
     _description = "Usage Price Tier"
+    _inherit = ["saas.usage.price.part"]
     _order = "price_id, is_open, up_to, id"
 
-    price_id = fields.Many2one(
-        "saas.usage.price", required=True, index=True, ondelete="cascade"
-    )
-    company_id = fields.Many2one(related="price_id.company_id", store=True, index=True)
     currency_id = fields.Many2one(related="price_id.currency_id")
     first_unit = fields.Float(
         string="Above",
@@ -74,34 +68,10 @@ class SaasUsagePriceTier(models.Model):
         if not self._is_written_by_price():
             self.price_id._check_terms()
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        tiers = super().create(vals_list)
-        tiers._check_free()
-        return tiers
-
-    def write(self, vals):
-        if vals.keys() & set(TERMS):
-            self._check_free()
-        result = super().write(vals)
-        if "price_id" in vals:
-            self._check_free()
-        return result
-
-    @api.ondelete(at_uninstall=False)
-    def _unlink_except_booked(self):
-        self._check_free()
-
-    def _is_written_by_price(self) -> bool:
-        return self.env.context.get("saas_price_write") is BY_PRICE
-
-    def _check_free(self):
-        """Leave tiers of invoiced prices to the price, which asks for the reason.
-
-        :raise UsagePriceError: invoiced, and what to do instead
-        """
-        if not self._is_written_by_price():
-            self.price_id._check_reason("")
+    @api.model
+    def _get_terms_fields(self):
+        """Return the fields that decide about the amount."""
+        return super()._get_terms_fields() | set(TERMS)
 
     @api.depends("up_to")
     def _compute_is_open(self):

@@ -11,8 +11,8 @@ from odoo.tools import SQL
 from odoo.tools.misc import format_date
 
 from ..exceptions import UsagePriceError
+from .saas_usage_price_part import BY_PRICE
 from .saas_usage_price_terms import TERMS
-from .saas_usage_price_tier import BY_PRICE
 
 # What all versions have in common: they are booked under one reference.
 SCOPE = (

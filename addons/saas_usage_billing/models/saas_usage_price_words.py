@@ -33,6 +33,7 @@ class SaasUsagePrice(models.Model):
         "tier_ids.unit_price",
         "tier_ids.flat_amount",
         "tier_ids.block_size",
+        "match_text",
     )
     def _compute_example(self):
         for price in self:
@@ -42,6 +43,8 @@ class SaasUsagePrice(models.Model):
                 price.example = str(error.args[0]) if error.args else ""
                 continue
             quantity, *texts = price._describe(price._prepare_details(rated))
+            if price.match_text:
+                quantity = f"{quantity} ({price.match_text})"
             total = self.env._(
                 "%(quantity)s cost %(amount)s",
                 quantity=quantity,

@@ -90,9 +90,9 @@ def aggregate(
             group=group(spec),
             value=aggregated(spec),
             events=source.events,
-            by=SQL(", grp" if spec.keys else ""),
+            by=SQL(", grp" if spec.is_grouped else ""),
         )
-    found = [{} if spec.keys else {(): Measured()} for _window in windows]
+    found = [{} if spec.is_grouped else {(): Measured()} for _window in windows]
     for number, texts, *row in env.execute_query(query):
         one = _to_measured(spec, windows[number - 1], *row)
         found[number - 1][tuple(texts or ())] = one
@@ -269,7 +269,7 @@ def _aggregate_by_day(env, spec, window, tz, bounds):
             """,
             tz=tz,
             group=group(spec),
-            by=SQL(", grp" if spec.keys else ""),
+            by=SQL(", grp" if spec.is_grouped else ""),
             value=aggregated(spec),
             subscription=window.subscription_id,
             start=window.start,

@@ -12,7 +12,8 @@ from decimal import Decimal
 from typing import Protocol
 
 from ..engine.aggregate import AVERAGE_DECIMALS
-from ..engine.filters import Condition
+from ..engine.dimension import Rule
+from ..engine.filters import Test
 from ..engine.meter import Group, Measured, MeterTerms, Spans
 from ..engine.meter import Window as Span
 from ..exceptions import UsageStoreError
@@ -44,7 +45,8 @@ class MeterSpec:
     """What to make of them; the fields after the key are those of ``MeterTerms``.
 
     Only events that fulfil all ``conditions`` count. ``keys`` of the data to group by:
-    the result has one quantity for each combination of their texts.
+    the result has one quantity for each combination of their texts. ``rules`` send
+    every event to exactly one price, whose text comes before those of the keys.
 
     :raise TermsError: see ``MeterTerms``
     """
@@ -52,16 +54,22 @@ class MeterSpec:
     event_type: str
     aggregation: str
     value_key: str | None = None
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[Test, ...] = ()
     decimals: int = AVERAGE_DECIMALS
     operation_key: str | None = None
     percentile: Decimal | None = None
     spans: Spans | None = None
     keys: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()
 
     def __post_init__(self) -> None:
         # What the engine would refuse, no store needs to know.
         _terms = self.terms
+
+    @property
+    def is_grouped(self) -> bool:
+        """Return whether the result has groups, only those with events."""
+        return bool(self.keys or self.rules)
 
     @property
     def terms(self) -> MeterTerms:

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from odoo.tools import SQL
 
 from ..engine.aggregate import AVERAGE_DECIMALS
-from ..engine.filters import COMPARISONS, Condition
+from ..engine.dimension import GoesTo, Rule
+from ..engine.filters import COMPARISONS, Condition, Test
 from ..engine.meter import UNITS
 from .usage_store_api import MeterSpec
 
@@ -50,7 +51,7 @@ def text(key: str, data: SQL = _DATA) -> SQL:
     )
 
 
-def fulfilled(conditions: Iterable[Condition], data: SQL = _DATA) -> SQL:
+def fulfilled(conditions: Iterable[Test], data: SQL = _DATA) -> SQL:
     """Return whether all conditions hold: true or false, never null.
 
     :param conditions: any number; none hold always
@@ -65,13 +66,31 @@ def group(spec: MeterSpec) -> SQL:
 
     :param spec: what to measure
     """
-    if not spec.keys:
+    if not spec.is_grouped:
         return SQL("NULL::text[]")
-    texts = (SQL("COALESCE(%s, '')", text(key)) for key in spec.keys)
+    texts = [SQL("COALESCE(%s, '')", text(key)) for key in spec.keys]
+    if spec.rules:
+        texts.insert(0, assigned(spec.rules))
     return SQL("ARRAY[%s]::text[]", SQL(", ").join(texts))
 
 
-def _holds(condition: Condition, data: SQL) -> SQL:
+def assigned(rules: Iterable[Rule], data: SQL = _DATA) -> SQL:
+    """Return the text of the price an event goes to; empty when no rule matches.
+
+    :param rules: in the order they are tried, at least one
+    :param data: column of the data
+    """
+    cases = (
+        SQL("WHEN %s THEN %s", fulfilled(rule.conditions, data), str(rule.price))
+        for rule in rules
+    )
+    return SQL("CASE %s ELSE '' END", SQL(" ").join(cases))
+
+
+def _holds(condition: Test, data: SQL) -> SQL:
+    if isinstance(condition, GoesTo):
+        price = "" if condition.price is None else str(condition.price)
+        return SQL("(%s = %s)", assigned(condition.rules, data), price)
     operator = condition.operator
     if operator in COMPARISONS:
         return SQL(

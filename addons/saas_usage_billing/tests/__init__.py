@@ -11,6 +11,7 @@ from . import test_quarantine
 from . import test_aggregate
 from . import test_saas_meter
 from . import test_saas_usage_price
+from . import test_saas_usage_price_match
 from . import test_saas_usage_price_models
 from . import test_saas_usage_price_version
 from . import test_saas_usage_price_allowance

@@ -10,6 +10,7 @@ from odoo.tests import tagged
 from odoo.addons.saas_subscription_ops.engine.period import day_start
 
 from ..engine.aggregate import AGGREGATIONS, UsageEvent
+from ..engine.dimension import GoesTo, Rule
 from ..engine.filters import COMPARISONS, OPERATORS, Condition
 from ..engine.meter import (
     INNER,
@@ -105,7 +106,7 @@ class TestAggregate(UsageCase):
     def measure_groups(self, spec, window):
         """Return what the engine makes of the groups of a window."""
         events = [event for _at, event in self.known[window.subscription_id]]
-        return measure_groups(spec.terms, spec.keys, events, window.span)
+        return measure_groups(spec.terms, spec.keys, events, window.span, spec.rules)
 
     def test_equals_the_engine(self):
         windows = self.windows()
@@ -191,12 +192,53 @@ class TestAggregate(UsageCase):
             self.assertEqual(found, wanted, spec)
             self.assertTrue(any(one.quantity for one in found), spec)
 
+    def make_plain_specs(self):
+        for kind in AGGREGATIONS:
+            key = "user" if kind == "unique" else "n"
+            yield MeterSpec("test.request", kind, key)
+
+    def make_rules(self, pick):
+        """Return rules for random values, not all of which ever match."""
+        return tuple(
+            Rule(
+                price,
+                tuple(
+                    Condition(key, "in", tuple(pick.sample(values, 2)))
+                    for key, values in pick.sample(
+                        [("odd", VALUES), ("user", ["ann", "bob", "Ann", "1"])],
+                        pick.choice([1, 1, 2]),
+                    )
+                ),
+            )
+            for price in range(pick.choice([1, 3, 4]))
+        )
+
+    def test_each_event_goes_to_the_price_of_the_engine(self):
+        pick = random.Random(17)
+        windows = self.windows()
+        seen = set()
+        for spec in (*self.make_plain_specs(), *self.make_specs()):
+            rules = self.make_rules(pick)
+            keys = pick.choice([(), (), ("op",)])
+            spec = replace(spec, keys=keys, rules=rules)
+            found = get_store(self.env).aggregate(spec, windows)
+            wanted = [self.measure_groups(spec, window) for window in windows]
+            self.assertEqual(found, wanted, spec)
+            seen |= {group[0] for groups in found for group in groups}
+            # The events of one price alone, as the evidence of a charge.
+            price = rules[0].price
+            own = replace(spec, rules=(), conditions=(GoesTo(rules, price),))
+            for window, groups, one in zip(
+                windows, found, get_store(self.env).aggregate(own, windows), strict=True
+            ):
+                self.assertEqual(self.measure_groups(own, window), one, own)
+                if not keys:
+                    self.assertEqual(groups.get(("0",), Measured()), one[()], own)
+        self.assertTrue({"", "0", "1", "2"} <= seen)
+
     def test_groups_equal_the_engine(self):
         windows = self.windows()
-        plain = (
-            MeterSpec("test.request", kind, "user" if kind == "unique" else "n")
-            for kind in AGGREGATIONS
-        )
+        plain = self.make_plain_specs()
         keys = itertools.cycle([("odd",), ("user", "odd"), ("nowhere",)])
         condition = Condition("odd", "exists")
         for spec in (*plain, *self.make_specs()):
