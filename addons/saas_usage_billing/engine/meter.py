@@ -165,7 +165,7 @@ def measure(
     spans: tuple[Decimal, ...] = ()
     if terms.spans and terms.aggregation == "window":
         spans = _measure_spans(terms.spans, found, window)
-        quantity = _take(terms.spans, spans, window)
+        quantity = take_spans(terms.spans, spans, window)
     else:
         quantity = _measure(terms, found, window)
     return Measured(to_quantity(quantity, terms.decimals), len(found), spans)
@@ -205,8 +205,14 @@ def _measure_spans(
     )
 
 
-def _take(spans: Spans, values: tuple[Decimal, ...], window: Window) -> Decimal:
-    """Take one number over the spans; those without events are zero for ``avg``."""
+def take_spans(spans: Spans, values: tuple[Decimal, ...], window: Window) -> Decimal:
+    """Take one number over the spans of a window.
+
+    :param spans: how
+    :param values: of the spans with events; the others are zero for ``avg``
+    :param window: what was cut
+    :return: their highest, sum or average
+    """
     if spans.outer == "max":
         return max(values, default=ZERO)
     total = add(values)
@@ -263,13 +269,13 @@ def measure_groups(
     keys: Sequence[str],
     events: Iterable[UsageEvent],
     window: Window,
+    rules: Sequence[Rule] = (),
 ) -> dict[Group, Measured]:
     """Measure by the price an event goes to, and by the values of some keys.
 
     :param terms: how
     :param keys: keys of the data
     :param events: in any order
-    rules: Sequence[Rule] = (),
     :param window: when
     :param rules: in the order they are tried; every event goes to exactly one price
     :return: every group with events; a key that is missing, and the price of an event
