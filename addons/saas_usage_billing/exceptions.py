@@ -26,3 +26,7 @@ class UsageReplayError(UsageError):
 
 class UsageHoldError(UsageError):
     """A hold can't be changed or released like that."""
+
+
+class WalletError(UsageError):
+    """Prepaid credit can't be granted, used or changed like that."""

@@ -20,6 +20,7 @@ from . import (
     tiers,
     time_weighted,
     trend,
+    wallet,
 )
 from . import models as price_models
 
@@ -38,4 +39,5 @@ __all__ = [
     "tiers",
     "time_weighted",
     "trend",
+    "wallet",
 ]

@@ -39,3 +39,12 @@ from . import saas_billing_run_usage_scope
 from . import saas_billing_schedule_usage
 from . import saas_plan_usage
 from . import saas_subscription_usage_late
+from . import saas_wallet
+from . import saas_wallet_ledger
+from . import saas_wallet_grant
+from . import saas_wallet_transaction
+from . import saas_wallet_entry
+from . import product_template_wallet
+from . import sale_order_wallet
+from . import sale_order_line_wallet
+from . import account_move_wallet

@@ -24,3 +24,4 @@ from . import test_security
 from . import test_conventions
 from . import test_tour
 from . import test_renewal_signal
+from . import test_wallet

@@ -1,1 +1,3 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from . import saas_wallet_grant_wizard
+from . import saas_wallet_void_wizard

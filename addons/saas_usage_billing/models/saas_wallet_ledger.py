@@ -1,0 +1,234 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""The movements of a wallet: nothing else writes its ledger."""
+
+from decimal import Decimal
+
+from odoo import fields, models
+
+from odoo.addons.saas_subscription_ops.models.saas_subscription_billing import (
+    to_decimal,
+)
+
+from ..engine.errors import EngineError
+from ..engine.wallet import allocate
+from ..exceptions import WalletError
+
+
+class SaasWallet(models.Model):
+    _inherit = "saas.wallet"
+
+    def _to_money(self, amount: float) -> Decimal:
+        """Return an amount of the wallet's currency as an exact number."""
+        return to_decimal(amount, self.currency_id.decimal_places)
+
+    # ------------------------------------------------------------------
+    # In
+    # ------------------------------------------------------------------
+    def _grant(self, amount, kind: str, name: str, **terms):
+        """Put money into an open wallet.
+
+        :param Decimal amount: more than nothing, rounded to the wallet's currency
+        :param str kind: of ``saas.wallet.grant``
+        :param str name: why, for people
+        :param terms: other values of the grant; without ``date_start`` from today on
+        :return: ``saas.wallet.grant``
+        :raise WalletError: the wallet is closed, or the amount is no money
+        """
+        self.ensure_one()
+        amount = self._to_money(float(amount))
+        if self.state != "open":
+            raise WalletError(
+                self.env._(
+                    "%(wallet)s is closed. Open it again, then grant.", wallet=self.name
+                )
+            )
+        if amount <= 0:
+            raise WalletError(self.env._("Grant an amount above zero."))
+        terms.setdefault("date_start", fields.Date.context_today(self))
+        # sudo: the ledger is written by these steps only
+        grant = (
+            self.env["saas.wallet.grant"]
+            .sudo()
+            .create(
+                {
+                    "wallet_id": self.id,
+                    "name": name,
+                    "kind": kind,
+                    "amount": float(amount),
+                    **terms,
+                }
+            )
+        )
+        self._book_movement(
+            "grant",
+            f"grant:{grant.id}",
+            name,
+            [("source", grant.id, -amount), ("available", grant.id, amount)],
+        )
+        self._saas_emit(
+            "wallet.granted",
+            {
+                "wallet": self.name,
+                "kind": kind,
+                "amount": format(amount, f".{self.currency_id.decimal_places}f"),
+                "currency": self.currency_id.name,
+                "expires": grant.date_expiry and grant.date_expiry.isoformat(),
+            },
+        )
+        return grant.sudo(self.env.su)
+
+    # ------------------------------------------------------------------
+    # Out and back
+    # ------------------------------------------------------------------
+    def _use(self, charge, uses):
+        """Book what a charge took from the grants, or gave back to them.
+
+        :param charge: booked ``saas.charge``
+        :param list uses: (grant id, amount), above zero where it was taken, below
+            where it is given back
+        :return: ``saas.wallet.transaction``
+        """
+        self.ensure_one()
+        entries = []
+        for grant_id, amount in uses:
+            entries.append(("available", grant_id, -amount))
+            entries.append(("used", grant_id, amount))
+        taken = sum((amount for _grant, amount in uses), Decimal(0))
+        return self._book_movement(
+            "use" if taken > 0 else "return",
+            f"charge:{charge.id}",
+            charge.name,
+            entries,
+            charge_id=charge.id,
+        )
+
+    def _void(self, grants, reason: str):
+        """Take back what is left of grants, see ``_void_free``.
+
+        :raise WalletError: nothing of it is free
+        """
+        if not self._void_free(grants, reason):
+            raise WalletError(
+                self.env._(
+                    "Nothing of it can be taken back: it is used, or reserved by an "
+                    "invoice in preparation. Post or reset that billing run first."
+                )
+            )
+
+    def _void_free(self, grants, reason: str) -> Decimal:
+        """Take back what is left of grants, less what previews of invoices reserved.
+
+        :param grants: ``saas.wallet.grant`` of the wallet
+        :param str reason: why, for people
+        :return: what was taken back
+        """
+        self.ensure_one()
+        self._lock()
+        grants.invalidate_recordset(["remaining"])
+        reserved = self._get_reserved()
+        free = [
+            (grant, grant._to_engine(reserved)[0].remaining)
+            for grant in grants.filtered(lambda grant: grant.state == "open")
+        ]
+        voided = sum((left for _grant, left in free), Decimal(0))
+        if not voided:
+            return voided
+        for grant, left in free:
+            if not left:
+                continue
+            self._book_movement(
+                "void",
+                f"void:{grant.id}:{len(grant.entry_ids)}",
+                reason,
+                [("available", grant.id, -left), ("source", grant.id, left)],
+            )
+            if not reserved.get(grant.id):
+                # sudo: the state is written by these steps only
+                grant.sudo().state = "voided"
+        self._message_log(
+            body=self.env._(
+                "Taken back: %(amount)s. %(reason)s",
+                amount=self._format_money(voided),
+                reason=reason,
+            )
+        )
+        return voided
+
+    # ------------------------------------------------------------------
+    # Tools
+    # ------------------------------------------------------------------
+    def _book_movement(self, kind: str, ref: str, name: str, entries, **vals):
+        """Write one transaction with its entries.
+
+        :param str kind: of ``saas.wallet.transaction``
+        :param str ref: unique in the wallet
+        :param str name: for people
+        :param list entries: (account, grant id, amount) that sum to zero
+        :param vals: other values of the transaction
+        :return: ``saas.wallet.transaction``
+        """
+        self.ensure_one()
+        change = sum(
+            (amount for account, _grant, amount in entries if account == "available"),
+            Decimal(0),
+        )
+        # sudo: the ledger is written by these steps only
+        wallet = self.sudo()
+        transaction = wallet.env["saas.wallet.transaction"].create(
+            {
+                "wallet_id": self.id,
+                "kind": kind,
+                "ref": ref,
+                "name": name,
+                "date": fields.Date.context_today(self),
+                "amount": float(change),
+                "correlation": wallet._saas_correlation(),
+                **vals,
+            }
+        )
+        wallet.env["saas.wallet.entry"].create(
+            [
+                {
+                    "transaction_id": transaction.id,
+                    "account": account,
+                    "grant_id": grant_id,
+                    "amount": float(amount),
+                }
+                for account, grant_id, amount in entries
+            ]
+        )
+        # The database keeps what is left of the grants.
+        self.env.flush_all()
+        grants = self.env["saas.wallet.grant"].browse(
+            grant_id for _account, grant_id, _amount in entries
+        )
+        grants.invalidate_recordset(["remaining"])
+        self.invalidate_recordset(["balance"])
+        return transaction
+
+    def _allocate(self, amount: Decimal, service, reserved: dict) -> list:
+        """Return which grants pay for a service, as far as they go.
+
+        :param Decimal amount: what is due
+        :param tuple service: half-open dates
+        :param dict reserved: grant id to what others hold of it
+        :return: list of (grant id, Decimal)
+        :raise WalletError: the ledger does not hold together
+        """
+        self.ensure_one()
+        # sudo: what the ledger says, whoever computes
+        grants = self.sudo().grant_ids.filtered(lambda grant: grant.state == "open")
+        try:
+            return allocate(amount, grants._to_engine(reserved), service)
+        except EngineError as error:
+            raise WalletError(str(error)) from error
+
+    def _get_reserved(self) -> dict:
+        """Return what previews of invoices hold of the grants.
+
+        :return: dict of grant id to Decimal
+        """
+        return {}
+
+    def _format_money(self, amount) -> str:
+        return self.currency_id.format(float(amount))
