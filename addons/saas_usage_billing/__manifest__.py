@@ -32,6 +32,7 @@
         "views/saas_usage_hold_views.xml",
         "views/saas_subscription_views.xml",
         "views/res_config_settings_usage_views.xml",
+        "views/res_config_settings_usage_checks_views.xml",
         "views/res_users_views.xml",
         "views/saas_subscription_usage_hold_views.xml",
         "views/portal_templates.xml",

@@ -1,7 +1,8 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 import logging
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from odoo import models
@@ -25,11 +26,13 @@ class LineFacts:
     :param history: amounts of the subscription's earlier runs, oldest first
     :param booked: total of its ledger
     :param peers: latest amounts of other subscriptions of the plan, same currency
+    :param extra: what checks of other addons compare with, by a name of theirs
     """
 
     history: tuple[Decimal, ...] = ()
     booked: Decimal = Decimal(0)
     peers: tuple[Decimal, ...] = ()
+    extra: Mapping[str, object] = field(default_factory=dict)
 
 
 class SaasBillingRunLine(models.Model):

@@ -8,6 +8,7 @@ incoming event.
 
 from . import (
     aggregate,
+    anomaly,
     commitment,
     dimension,
     drill,
@@ -26,6 +27,7 @@ from . import models as price_models
 
 __all__ = [
     "aggregate",
+    "anomaly",
     "commitment",
     "dimension",
     "drill",

@@ -37,6 +37,9 @@ from . import saas_subscription_usage_holds
 from . import saas_billing_run_usage
 from . import saas_billing_run_usage_scope
 from . import saas_billing_schedule_usage
+from . import saas_billing_run_line_anomaly
+from . import res_company_usage_checks
+from . import res_config_settings_usage_checks
 from . import saas_plan_usage
 from . import saas_subscription_usage_late
 from . import saas_wallet

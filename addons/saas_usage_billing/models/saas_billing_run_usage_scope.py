@@ -14,10 +14,16 @@ SCOPE_HELP = (
     "document of their own. Usage Corrections Only: just these. Everything Together: "
     "both on one invoice."
 )
+SIGMA_HELP = (
+    "A line is held when the usage of a product is further from the median of its "
+    "subscription's last twelve periods than this many robust standard deviations and "
+    "half of the median. 0: usage is not checked."
+)
+FLOOR_HELP = "In company currency. Usage that makes no larger difference is not held."
 
 
 class SaasBillingRun(models.Model):
-    """What a run bills of usage that is corrected."""
+    """What a run bills of usage that is corrected, and what usage it holds."""
 
     _inherit = "saas.billing.run"
 
@@ -29,10 +35,27 @@ class SaasBillingRun(models.Model):
         tracking=True,
         help=SCOPE_HELP,
     )
+    usage_sigma = fields.Float(
+        string="Usage Deviation Tolerated",
+        default=lambda self: self.env.company.saas_usage_sigma,
+        help=SIGMA_HELP,
+    )
+    usage_floor = fields.Monetary(
+        string="Usage Difference Tolerated",
+        default=lambda self: self.env.company.saas_usage_floor,
+        help=FLOOR_HELP,
+    )
+
+    _usage_checks_not_negative = models.Constraint(
+        "CHECK (COALESCE(usage_sigma, 0) >= 0 AND COALESCE(usage_floor, 0) >= 0)",
+        "What is tolerated of unusual usage can't be negative. Enter 0 to check no "
+        "usage.",
+    )
 
     @api.model
     def _get_scope_fields(self) -> set[str]:
-        return super()._get_scope_fields() | {"usage_scope"}
+        own = {"usage_scope", "usage_sigma", "usage_floor"}
+        return super()._get_scope_fields() | own
 
     def _get_scope_domain(self) -> list:
         """Look at plans with corrections of their own only, where nothing else is due.

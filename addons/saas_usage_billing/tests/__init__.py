@@ -19,6 +19,7 @@ from . import test_flow_usage_billing
 from . import test_correction
 from . import test_hold
 from . import test_own_document
+from . import test_anomaly
 from . import test_sale_order
 from . import test_security
 from . import test_conventions
