@@ -30,3 +30,7 @@ class UsageHoldError(UsageError):
 
 class WalletError(UsageError):
     """Prepaid credit can't be granted, used or changed like that."""
+
+
+class UsageMappingError(UsageError):
+    """A source mapping does not do what is asked of it."""

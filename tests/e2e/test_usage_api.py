@@ -16,8 +16,10 @@ from tools.story.world import Access
 
 DOCUMENT = "/saas/v1/openapi.json"
 EVENTS = "/saas/v1/usage/events"
+FEEDS = "/saas/v1/usage/feeds/{code}"
 OPERATIONS = [
     ("post", EVENTS),
+    ("post", FEEDS),
     ("post", "/saas/v1/usage/watermarks"),
     ("get", "/saas/v1/usage/status"),
     ("get", "/saas/v1/usage/current"),
@@ -75,7 +77,7 @@ def test_other_methods_are_named(server, key, method, path):
     for other in {"GET", "POST", "PUT", "DELETE", "PATCH"} - {method.upper()}:
         answer = requests.request(
             other,
-            server.url + path,
+            server.url + path.format(code="weblog"),
             headers={"Authorization": f"Bearer {key}"},
             timeout=60,
         )

@@ -3,3 +3,6 @@ from . import dispatcher
 from . import openapi
 from . import usage
 from . import usage_source
+from . import usage_feed
+from . import portal_usage
+from . import usage_export

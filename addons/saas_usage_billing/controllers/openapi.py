@@ -23,6 +23,7 @@ from .openapi_schemas import (
 from .usage_body import (
     ACCEPTED,
     BATCH_TYPE,
+    FEED_TYPES,
     JSON_TYPES,
     MAX_BYTES,
     MAX_EVENTS,
@@ -108,6 +109,7 @@ def build_document() -> dict:
         "security": [{"key": []}],
         "paths": {
             "/saas/v1/usage/events": {"post": _ingest()},
+            "/saas/v1/usage/feeds/{code}": {"post": _feed()},
             "/saas/v1/usage/watermarks": {"post": _watermark()},
             "/saas/v1/usage/status": {"get": _status()},
             "/saas/v1/usage/current": {"get": _current()},
@@ -144,11 +146,6 @@ def _ingest():
     content[BATCH_TYPE] = {"schema": events}
     lines = {"type": "string", "description": "One event as JSON a line."}
     content |= {kind: {"schema": lines} for kind in NDJSON_TYPES}
-    answers = _answers("Ingested", *_WITH_BODY, *_ALWAYS)
-    # With strict=1 the counts and events come with the error.
-    answers["422"]["content"]["application/json"]["schema"] = {
-        "anyOf": [ref("Strict"), _error_schema(422)]
-    }
     return {
         "operationId": "sendUsage",
         "summary": "Store usage events",
@@ -157,16 +154,52 @@ def _ingest():
             f" gzipped: {', '.join(ACCEPTED)}. Each event is stored, a duplicate or"
             " quarantined, whatever becomes of the others; sending again is harmless."
         ),
-        "parameters": [
-            *(
-                _parameter(name, {"type": "string", "enum": list(values)})
-                for name, values in INGEST.items()
-            ),
-            _correlation_parameter(),
-        ],
+        "parameters": _ingest_parameters(),
         "requestBody": {"required": True, "content": content},
-        "responses": answers,
+        "responses": _ingest_answers(),
     }
+
+
+def _feed():
+    anything = {"description": "JSON in the shape of the source, or an array of it."}
+    content = {kind: {"schema": anything} for kind in FEED_TYPES}
+    code = {
+        "name": "code",
+        "in": "path",
+        "required": True,
+        "description": "Code of the usage source.",
+        "schema": {"type": "string", "minLength": 1},
+    }
+    return {
+        "operationId": "sendFeed",
+        "summary": "Store usage events made of payloads in another shape",
+        "description": (
+            "The mappings of the source make events of each payload; what no mapping"
+            " makes an event of is quarantined as mapping_failed."
+        ),
+        "parameters": [code, *_ingest_parameters()],
+        "requestBody": {"required": True, "content": content},
+        "responses": _ingest_answers(404),
+    }
+
+
+def _ingest_parameters():
+    return [
+        *(
+            _parameter(name, {"type": "string", "enum": list(values)})
+            for name, values in INGEST.items()
+        ),
+        _correlation_parameter(),
+    ]
+
+
+def _ingest_answers(*statuses):
+    answers = _answers("Ingested", *statuses, *_WITH_BODY, *_ALWAYS)
+    # With strict=1 the counts and events come with the error.
+    answers["422"]["content"]["application/json"]["schema"] = {
+        "anyOf": [ref("Strict"), _error_schema(422)]
+    }
+    return answers
 
 
 def _watermark():

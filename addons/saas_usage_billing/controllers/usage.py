@@ -10,6 +10,23 @@ from .usage_gate import admit
 from .usage_parameters import CURRENT_USAGE, INGEST
 
 
+def answer_ingest(result, given) -> Response:
+    """Answer what became of the events of a request.
+
+    :param result: ``IngestResult``
+    :param dict given: query parameters, see ``usage_parameters.INGEST``
+    """
+    answer = result.as_answer(everything=given["details"] == "all")
+    if given["strict"] == "1" and result.counts["quarantined"]:
+        # No exception: what was good stays stored.
+        answer["error"] = {
+            "code": "not_all_stored",
+            "message": "Some events were not stored; see events.",
+        }
+        return json_response(answer, 422)
+    return json_response(answer)
+
+
 class UsageController(http.Controller):
     """Ingest and current usage for product systems."""
 
@@ -31,15 +48,7 @@ class UsageController(http.Controller):
             correlation_id(request.httprequest),
             dry_run=given["dry_run"] == "1",
         )
-        answer = result.as_answer(everything=given["details"] == "all")
-        if given["strict"] == "1" and result.counts["quarantined"]:
-            # No exception: what was good stays stored.
-            answer["error"] = {
-                "code": "not_all_stored",
-                "message": "Some events were not stored; see events.",
-            }
-            return json_response(answer, 422)
-        return json_response(answer)
+        return answer_ingest(result, given)
 
     @http.route(
         "/saas/v1/usage/current",

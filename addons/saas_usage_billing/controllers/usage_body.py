@@ -5,13 +5,12 @@ Accepted: one JSON object, an array, CloudEvents in structured, batch and binary
 mode, NDJSON; each plain or gzipped. Numbers keep every digit (``Decimal``).
 """
 
-import json
 import zlib
-from decimal import Decimal, InvalidOperation
 from urllib.parse import unquote
 
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from ..models.usage_json import load, load_flat
 from ..models.usage_screen import BrokenEvent
 from .dispatcher import ApiError
 
@@ -21,9 +20,8 @@ JSON_TYPES = ("application/json", "application/cloudevents+json")
 BATCH_TYPE = "application/cloudevents-batch+json"
 NDJSON_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 ACCEPTED = (*JSON_TYPES, BATCH_TYPE, *NDJSON_TYPES)
+FEED_TYPES = (JSON_TYPES[0], *NDJSON_TYPES)
 _CE_ATTRIBUTES = ("id", "source", "type", "subject", "time", "specversion")
-#: Decimals beyond this exponent are kept as text, so that no sum can be blown up.
-_MAX_EXPONENT = 400
 
 
 def read_events(httprequest) -> list:
@@ -45,13 +43,41 @@ def read_events(httprequest) -> list:
     else:
         events = _json(text, mimetype)
     if len(events) > MAX_EVENTS:
-        raise ApiError(
-            413,
-            "too_many_events",
-            f"At most {MAX_EVENTS} events a request; this one has {len(events)}."
-            " Send smaller batches.",
-        )
+        raise too_many(len(events))
     return events
+
+
+def read_payloads(httprequest) -> list:
+    """Return the payloads of a request to a feed, whatever their shape.
+
+    :return: one item per payload: an object, the members of an array, or the lines of
+        NDJSON; a line that cannot be read becomes a ``BrokenEvent``
+    :raise ApiError: 400, 413 or 415, when nothing of the body can be used
+    """
+    mimetype = httprequest.mimetype
+    if mimetype not in FEED_TYPES:
+        raise _unsupported(FEED_TYPES)
+    text = _decode(_unzip(httprequest, _read(httprequest)))
+    if mimetype in NDJSON_TYPES:
+        payloads = _lines(text, load_flat)
+    else:
+        payloads = _json(text, mimetype, load_flat)
+    if len(payloads) > MAX_EVENTS:
+        raise too_many(len(payloads))
+    return payloads
+
+
+def too_many(number: int) -> ApiError:
+    """Return the refusal of a request with more events than are taken at once.
+
+    :param number: of its events
+    """
+    return ApiError(
+        413,
+        "too_many_events",
+        f"At most {MAX_EVENTS} events a request; this one has {number}."
+        " Send smaller batches.",
+    )
 
 
 def read_object(httprequest) -> dict:
@@ -140,43 +166,9 @@ def _decode(body):
         ) from error
 
 
-def _number(text):
+def _json(text, mimetype, read=load):
     try:
-        value = Decimal(text)
-    except InvalidOperation:
-        return text
-    return value if abs(value.adjusted()) <= _MAX_EXPONENT else text
-
-
-def _integer(text):
-    return int(text) if len(text) <= _MAX_EXPONENT else text
-
-
-def _constant(name):
-    raise ValueError(f"{name} is not JSON")
-
-
-def load(text: str):
-    """Parse JSON strictly and exactly.
-
-    :raise ValueError: not JSON
-    """
-    try:
-        return json.loads(text, parse_float=_number, parse_constant=_constant)
-    except json.JSONDecodeError:
-        raise
-    except RecursionError as error:
-        raise ValueError("nested too deep") from error
-    except ValueError:
-        # An integer too long for Python's limit: such numbers are kept as text.
-        return json.loads(
-            text, parse_float=_number, parse_int=_integer, parse_constant=_constant
-        )
-
-
-def _json(text, mimetype):
-    try:
-        data = load(text)
+        data = read(text)
     except ValueError as error:
         raise ApiError(
             400, "bad_json", f"The body is not valid JSON: {error}."
@@ -190,14 +182,14 @@ def _json(text, mimetype):
     return data
 
 
-def _lines(text):
+def _lines(text, read=load):
     events = []
     for line in text.split("\n"):
         line = line.strip()
         if not line:
             continue
         try:
-            events.append(load(line))
+            events.append(read(line))
         except ValueError as error:
             events.append(BrokenEvent(line, str(error)))
     return events

@@ -52,20 +52,28 @@ class UsageSourceController(http.Controller):
         body = read_object(request.httprequest)
         code = body.get("source")
         request.env["saas.usage.event"]._start_ingest()
-        source = request.env["saas.usage.source"]
-        if isinstance(code, str) and code.isprintable():
-            source = source._find_by_code(code).filtered("active")
-        if not source:
-            raise _unknown_source()
-        if not source._may_send():
-            raise ApiError(
-                403, "forbidden", "This key may not send for this usage source."
-            )
+        source = find_own_source(code)
         until = _read_watermark(body.get("complete_until"), source)
         latest = source._note_watermark(until)
         return json_response(
             {"source": code, "complete_until": f"{latest.isoformat()}Z"}
         )
+
+
+def find_own_source(code):
+    """Return the active source of a code, in superuser mode.
+
+    :param code: as sent, of any type
+    :raise ApiError: 404, or 403 when other users send for it
+    """
+    source = request.env["saas.usage.source"]
+    if isinstance(code, str) and code.isprintable():
+        source = source._find_by_code(code).filtered("active")
+    if not source:
+        raise _unknown_source()
+    if not source._may_send():
+        raise ApiError(403, "forbidden", "This key may not send for this usage source.")
+    return source
 
 
 def _read_watermark(value, source):

@@ -5,6 +5,10 @@ from . import saas_meter
 from . import saas_meter_filter
 from . import saas_meter_dimension
 from . import saas_usage_source_watch
+from . import saas_usage_mapping
+from . import saas_usage_mapping_data
+from . import saas_usage_mapping_sample
+from . import saas_usage_source_feed
 from . import saas_usage_price
 from . import saas_usage_price_part
 from . import saas_usage_price_terms
@@ -22,7 +26,11 @@ from . import saas_usage_control
 from . import product_template
 from . import res_company_usage
 from . import res_users_usage
+from . import saas_usage_event_feed
+from . import saas_usage_event_correction
 from . import res_config_settings_usage
+from . import saas_usage_quarantine_feed
+from . import saas_usage_quarantine_correction
 from . import sale_order
 from . import saas_subscription
 from . import saas_subscription_usage_periods

@@ -8,22 +8,25 @@ from odoo.tools import SQL
 
 from ..exceptions import UsageReplayError, UsageStoreError
 from .usage_fields import BigMany2one
-from .usage_screen import dump
+from .usage_origin import get_raw
 
 _KEPT = """
 INSERT INTO saas_usage_quarantine AS q (
     company_id, source_id, batch_id, dedupe_key, reason, message, source_code, event_id,
-    event_type, subject, event_time_text, raw, is_rejected, state, occurrences,
-    first_seen_at, last_seen_at, create_uid, create_date, write_uid, write_date
+    event_type, subject, event_time_text, raw, is_rejected, feed_source_id,
+    mapping_id, state, occurrences, first_seen_at, last_seen_at, create_uid,
+    create_date, write_uid, write_date
 )
 SELECT %(company)s, r.source_id, %(batch)s, r.dedupe_key, r.reason, r.message,
        r.source_code, r.event_id, r.event_type, r.subject, r.event_time_text, r.raw,
-       r.is_rejected, 'open', r.occurrences, %(now)s, %(now)s,
+       r.is_rejected, r.feed_source_id, r.mapping_id, 'open',
+       r.occurrences, %(now)s, %(now)s,
        %(user)s, %(now)s, %(user)s, %(now)s
   FROM jsonb_to_recordset(%(rows)s::jsonb) AS r(
            source_id integer, dedupe_key text, reason text, message text,
            source_code text, event_id text, event_type text, subject text,
-           event_time_text text, raw text, is_rejected boolean, occurrences integer
+           event_time_text text, raw text, is_rejected boolean,
+           feed_source_id integer, mapping_id integer, occurrences integer
        )
  ORDER BY r.dedupe_key
 ON CONFLICT (company_id, dedupe_key) DO UPDATE
@@ -37,6 +40,8 @@ ON CONFLICT (company_id, dedupe_key) DO UPDATE
        subject = EXCLUDED.subject,
        event_time_text = EXCLUDED.event_time_text,
        raw = EXCLUDED.raw,
+       feed_source_id = EXCLUDED.feed_source_id,
+       mapping_id = EXCLUDED.mapping_id,
        last_seen_at = EXCLUDED.last_seen_at,
        write_uid = EXCLUDED.write_uid,
        write_date = EXCLUDED.write_date
@@ -99,6 +104,7 @@ class SaasUsageQuarantine(models.Model):
             ("too_long", "Attribute too long"),
             ("not_an_object", "Not an object"),
             ("broken_json", "Broken JSON"),
+            ("mapping_failed", "No mapping made an event of it"),
         ],
         required=True,
         readonly=True,
@@ -110,7 +116,12 @@ class SaasUsageQuarantine(models.Model):
     event_type = fields.Char(string="Type", readonly=True)
     subject = fields.Char(readonly=True)
     event_time_text = fields.Char(string="Time (As Sent)", readonly=True)
-    raw = fields.Text(string="Event", readonly=True, help="Exactly what was sent.")
+    raw = fields.Text(
+        string="Event",
+        readonly=True,
+        help="Exactly what was sent; of a feed, the payload that makes this event"
+        " alone.",
+    )
     is_rejected = fields.Boolean(
         string="Without Identity",
         readonly=True,
@@ -189,8 +200,8 @@ class SaasUsageQuarantine(models.Model):
 
     @api.model
     def _prepare_row(self, problem):
-        event = problem.event
-        raw = event if isinstance(event, str) else dump(event)
+        origin = getattr(problem.event, "origin", None)
+        raw = get_raw(problem.event)
         known = dict(self._fields["reason"].selection)
         return {
             "source_id": problem.source_id,
@@ -204,6 +215,8 @@ class SaasUsageQuarantine(models.Model):
             "event_time_text": problem.attribute("time"),
             "raw": raw.replace("\x00", "�"),
             "is_rejected": problem.is_rejected,
+            "feed_source_id": origin and origin.source_id,
+            "mapping_id": origin and origin.mapping_id,
             "occurrences": 1,
         }
 
@@ -262,11 +275,32 @@ class SaasUsageQuarantine(models.Model):
         return self._notify_replayed(stored, len(rows) - stored)
 
     def _replay_group(self, company, seen_at, rows):
-        events = [json.loads(row.raw, parse_float=Decimal) for row in rows]
+        events = [event for row in rows for event in row._get_events()]
         at = fields.Datetime.to_datetime(seen_at)
-        self.env["saas.usage.event"].with_company(company)._ingest(
-            events, kind="replay", at=at.replace(tzinfo=timezone.utc)
+        result = (
+            self.env["saas.usage.event"]
+            .with_company(company)
+            ._ingest(
+                events,
+                kind="replay",
+                at=at.replace(tzinfo=timezone.utc),
+            )
         )
+        rows._close_mapped(result)
+
+    def _get_events(self):
+        """Hook: return what is to be stored in place of the row.
+
+        :return: list for ``saas.usage.event._ingest``
+        """
+        self.ensure_one()
+        return [json.loads(self.raw, parse_float=Decimal)]
+
+    def _close_mapped(self, result):
+        """Hook: close rows whose event is stored, or waits under another id by now.
+
+        :param result: ``IngestResult`` of their replay
+        """
 
     def _notify_replayed(self, stored, left):
         return {

@@ -35,10 +35,15 @@ class BrokenEvent:
     :param str error: what is wrong with it
     """
 
-    __slots__ = ("error", "text")
+    __slots__ = ("error", "origin", "text")
+    code = "broken_json"
+    message = "This is not valid JSON: {error}."
+    #: Whether the sender has to correct it.
+    is_rejected = True
 
-    def __init__(self, text, error):
+    def __init__(self, text, error, origin=None):
         self.text = text
+    :param origin: ``usage_origin.Origin`` of an item of a feed or a file
         self.error = error
 
 
@@ -46,6 +51,7 @@ class BrokenEvent:
 class SourceRule:
     """What a source may send: accepted event times, and the engine's limits."""
 
+        self.origin = origin
     source_id: int
     oldest: datetime
     newest: datetime
@@ -228,9 +234,7 @@ def _is_plain_data(data, keys):
 def _judge(index, event, sources, types, now):
     """Return the columns of an event, or its ``Problem``."""
     if isinstance(event, BrokenEvent):
-        key = _content_key(event.text)
-        message = f"This is not valid JSON: {event.error}."
-        return Problem(index, "broken_json", message, event.text, key, None, True)
+        return _tell_broken(index, event)
     code = event.get("source") if isinstance(event, dict) else None
     rule = sources.get(code) if isinstance(code, str) else None
     found = validate(event, now, _get_limits(event, rule, types))
@@ -294,6 +298,20 @@ def _has_identity(event):
 
 def _check_values(data, needs):
     """Return (code, message) when a meter could not read its value, else None."""
+def _tell_broken(index, event):
+    """Return the problem of an item that is no event."""
+    source_id = event.origin and event.origin.source_id
+    return Problem(
+        index,
+        event.code,
+        event.message.format(error=event.error),
+        event,
+        _content_key(event.text if source_id is None else f"{source_id}{event.text}"),
+        source_id,
+        event.is_rejected,
+    )
+
+
     for key, is_numeric, conditions, is_signed in needs:
         if not matches(conditions, data):
             continue
@@ -355,7 +373,7 @@ def _mark_decimal(value):
     raise TypeError(f"not JSON: {type(value)}")
 
 
-def dump(value, ascii_only=True):
+def dump(value, ascii_only=True, indent=None):
     """Write JSON with ``Decimal`` as numbers, every digit kept.
 
     :param ascii_only: escape everything else, which also keeps unpaired surrogates
@@ -365,7 +383,8 @@ def dump(value, ascii_only=True):
         value,
         default=_mark_decimal,
         ensure_ascii=ascii_only,
-        separators=(",", ":"),
+        indent=indent,
+        separators=(",", ": " if indent else ":"),
     )
     return _DECIMAL.sub(r"\1", text) if "\\u0001" in text else text
 
@@ -391,6 +410,7 @@ def _is_utf8(text):
     except UnicodeEncodeError:
         return False
     return True
+    :param indent: of nested lines, for people; default one line
 
 
 def _is_storable(value):

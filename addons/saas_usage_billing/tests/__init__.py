@@ -9,6 +9,10 @@ from . import test_ingest_threads
 from . import test_portal
 from . import test_quarantine
 from . import test_aggregate
+from . import test_portal_usage
+from . import test_usage_appendix
+from . import test_mapping
+from . import test_feed_http
 from . import test_saas_meter
 from . import test_saas_usage_price
 from . import test_saas_usage_price_match

@@ -7,8 +7,8 @@ from itertools import count
 
 from odoo.tests import BaseCase, tagged
 
-from ..controllers.usage_body import load
 from ..engine.event import ValidEvent, validate
+from ..models.usage_json import load
 from ..models.usage_screen import (
     Need,
     _accept_plain,
