@@ -3,7 +3,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
 from zoneinfo import ZoneInfo
@@ -138,12 +138,16 @@ class MeterTerms:
 class Measured:
     """What was measured: the quantity, and the number of events behind it.
 
-    ``windows``: quantities of the spans that have events, in their order.
+    ``windows``: quantities of the spans that have events, in their order. What only
+    some prices need: ``amount`` the events carry under another key, None when some
+    carry none; ``values`` of the events with their times, in their order.
     """
 
     quantity: Decimal = ZERO
     count: int = 0
     windows: tuple[Decimal, ...] = ()
+    amount: Decimal | None = None
+    values: Iterable[tuple[datetime, Decimal]] = field(default=(), compare=False)
 
 
 def measure(

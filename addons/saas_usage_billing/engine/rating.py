@@ -15,7 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from . import event_pricing
 from .errors import TermsError
+from .event_pricing import EVENT_MODELS, Usage
 from .models import (
     block,
     graduated,
@@ -38,7 +40,7 @@ from .money import (
     round_unit,
     subtract,
 )
-from .tiers import RatedLine, Tier, check_tiers
+from .tiers import RatedLine, Tier, check_tiers, join_lines
 
 PIPELINE = (
     "convert",
@@ -61,7 +63,9 @@ class PriceTerms:
     converts metered into billed units; ``round_mode`` rounds those to multiples of
     ``round_to`` (None: no rounding); ``minimum`` and ``maximum`` limit the amount of
     the period. ``prorate_allowance``: a part of a period has its part of the free units
-    and of the maximum, else all of them.
+    and of the maximum, else all of them. ``per_event``: a percentage of every event,
+    its rate in place of ``unit``. ``multiplier``: factor on the amounts of ``dynamic``.
+    ``is_per_window``: every window is priced on its own, limits included.
 
     :raise TermsError: unknown model or mode, negative terms, minimum above maximum
     :raise TierError: unusable tiers of a tiered model
@@ -82,17 +86,22 @@ class PriceTerms:
     discount_percent: Decimal = ZERO
     maximum: Decimal | None = None
     minimum: Decimal | None = None
+    per_event: percentage.PercentageTerms | None = None
+    multiplier: Decimal = Decimal(1)
+    is_per_window: bool = False
 
     def __post_init__(self) -> None:
-        if self.model not in MODELS:
+        if self.model not in MODELS and self.model not in EVENT_MODELS:
             raise TermsError(f"unknown price model: {self.model}")
+        if self.is_per_window and (self.per_event or self.model in EVENT_MODELS):
+            raise TermsError("a window has a quantity only")
         if self.model in TIERED:
             check_tiers(self.tiers)
         if self.model == "block":
             block.check_blocks(self.block_tiers)
         if not self.unit.is_finite():
             raise TermsError(f"the price is not a number: {self.unit}")
-        for name in ("divide_by", "package_size", "round_to"):
+        for name in ("divide_by", "package_size", "round_to", "multiplier"):
             value = getattr(self, name)
             if not value.is_finite() or value <= 0:
                 raise TermsError(f"{name} must be positive: {value}")
@@ -111,13 +120,6 @@ class PriceTerms:
         low, high = self.minimum, self.maximum
         if low is not None and high is not None and low > high:
             raise TermsError("the minimum is above the maximum")
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a price is put on."""
-
-    quantity: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +221,7 @@ def _percentage(quantity: Decimal, terms: PriceTerms) -> list[RatedLine]:
     return percentage.price_total(quantity, terms.unit)
 
 
-# The models that price a quantity. A percentage with terms per event, `dynamic` and
-# `prorated_graduated` need more than the quantity and are called on their own.
+# The models that price a quantity; those of `event_pricing` need more.
 MODELS: Mapping[str, Callable[[Decimal, PriceTerms], list[RatedLine]]] = {
     "standard": _standard,
     "graduated": _graduated,
@@ -231,7 +232,15 @@ MODELS: Mapping[str, Callable[[Decimal, PriceTerms], list[RatedLine]]] = {
     "graduated_percentage": _graduated_percentage,
     "percentage": _percentage,
 }
-TIERED = frozenset({"graduated", "volume", "stairstep", "graduated_percentage"})
+TIERED = frozenset(
+    {
+        "graduated",
+        "volume",
+        "stairstep",
+        "graduated_percentage",
+        "prorated_graduated",
+    }
+)
 
 
 def convert(quantity: Decimal, terms: PriceTerms) -> Decimal:
@@ -274,7 +283,10 @@ def rate(terms: PriceTerms, quantity: Decimal, credits: Decimal = ZERO) -> Rated
     :return: lines per touched tier and the later steps; quantities of the lines sum to
         ``billable``; no rounding, see :func:`rounded`
     :raise QuantityError: negative or not finite quantity or credits
+    :raise TermsError: the price needs more than a quantity, see :func:`rate_usage`
     """
+    if terms.model not in MODELS or terms.per_event:
+        raise TermsError(f"{terms.model} needs more than a quantity")
     converted = convert(quantity, terms)
     units = billable(converted, terms.free_units)
     lines = tuple(MODELS[terms.model](units, terms))
@@ -290,11 +302,52 @@ def rate_usage(terms: PriceTerms, usage: Usage, part: Part | None = None) -> Rat
     :param part: days served of a period that was cut; its minimum is prorated, and
         so are free units and maximum where the terms say so
     :return: see :func:`rate`; no rounding, see :func:`rounded`
-    :raise QuantityError: negative or not finite quantity
+    :raise QuantityError: negative or not finite quantity, or events without an amount
     """
+    if terms.is_per_window:
+        return _rate_each_window(terms, usage)
     if part is not None:
         terms = _of_part(terms, part)
+    if terms.per_event or terms.model in EVENT_MODELS:
+        return _rate_events(terms, usage)
     return rate(terms, usage.quantity)
+
+
+def _rate_events(terms: PriceTerms, usage: Usage) -> RatedUsage:
+    """Price what a quantity alone does not tell."""
+    check_quantity(usage.quantity)
+    if terms.per_event:
+        priced = event_pricing.price_events(usage, terms.per_event, terms.divide_by)
+    elif terms.model == "dynamic":
+        priced = event_pricing.price_amount(usage, terms.multiplier)
+    else:
+        priced = event_pricing.price_changes(usage, terms.tiers)
+    total = usage.quantity if priced.total is None else priced.total
+    units = total if priced.billable is None else priced.billable
+    asked = add((priced.limits, *(line.amount for line in priced.lines)))
+    steps = _adjust(terms, asked, ZERO, True, ZERO)
+    if priced.limits:
+        steps = (Adjustment("event_limits", priced.limits), *steps)
+    free = subtract(total, units)
+    return RatedUsage(usage.quantity, total, units, priced.lines, steps, free)
+
+
+def _rate_each_window(terms: PriceTerms, usage: Usage) -> RatedUsage:
+    """Price windows on their own, and say it once per tier."""
+    terms = replace(terms, is_per_window=False)
+    found = [rate(terms, quantity) for quantity in usage.windows]
+    return RatedUsage(
+        usage.quantity,
+        add(rated.converted for rated in found),
+        add(rated.billable for rated in found),
+        join_lines(line for rated in found for line in rated.lines),
+        tuple(
+            Adjustment(step, add(rated.adjusted(step) for rated in found))
+            for step in PIPELINE
+            if any(rated.adjusted(step) for rated in found)
+        ),
+        add(rated.allowance for rated in found),
+    )
 
 
 def _of_part(terms: PriceTerms, part: Part) -> PriceTerms:

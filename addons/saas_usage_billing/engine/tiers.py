@@ -5,12 +5,12 @@ A tier holds the units above the previous tier's bound up to and including its o
 exactly ``up_to`` units stay in the tier. The last tier is open.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from .errors import TierError
-from .money import ZERO, subtract
+from .money import ZERO, add, subtract
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,3 +123,26 @@ def find_span(tiers: Sequence[Tier], quantity: Decimal) -> Span:
     :raise TierError: see :func:`check_tiers`
     """
     return next(span for span in spans(tiers) if span.holds(quantity))
+
+
+def join_lines(lines: Iterable[RatedLine]) -> tuple[RatedLine, ...]:
+    """Return one line for each tier and price.
+
+    :param lines: of several quantities priced on their own
+    :return: ascending; quantities, flats and amounts are added up
+    """
+    found: dict[tuple[Decimal | None, ...], RatedLine] = {}
+    for line in lines:
+        key = line.lower, line.upper, line.unit, line.size
+        old = found.get(key)
+        found[key] = line if old is None else _joined(old, line)
+    return tuple(sorted(found.values(), key=lambda line: (line.lower, line.unit)))
+
+
+def _joined(one: RatedLine, other: RatedLine) -> RatedLine:
+    return replace(
+        one,
+        quantity=add((one.quantity, other.quantity)),
+        flat=add((one.flat, other.flat)),
+        amount=add((one.amount, other.amount)),
+    )

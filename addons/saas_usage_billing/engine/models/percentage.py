@@ -1,7 +1,7 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 """Percentage: a rate on each transacted amount, with allowances and limits."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -42,11 +42,15 @@ class PercentageTerms:
 
 @dataclass(frozen=True, slots=True)
 class PaidEvent:
-    """One event: transacted amount, the part that is charged, and its fee."""
+    """One event: transacted amount, the part that is charged, and its fee.
+
+    ``is_paid``: it is not free, so it pays the fixed fee.
+    """
 
     amount: Decimal
     charged: Decimal
     fee: Decimal
+    is_paid: bool = True
 
 
 def price(amounts: Iterable[Decimal], terms: PercentageTerms) -> list[PaidEvent]:
@@ -57,21 +61,28 @@ def price(amounts: Iterable[Decimal], terms: PercentageTerms) -> list[PaidEvent]
     :return: one row per event, free ones with a fee of zero; no rounding
     :raise QuantityError: negative or not finite amount
     """
-    rows: list[PaidEvent] = []
+    return list(charge(amounts, terms))
+
+
+def charge(amounts: Iterable[Decimal], terms: PercentageTerms) -> Iterator[PaidEvent]:
+    """Charge every event of a period, one after the other, see :func:`price`.
+
+    :param amounts: transacted amounts >= 0 in event order
+    :param terms: rate, allowances and limits
+    :raise QuantityError: negative or not finite amount
+    """
     free_left = terms.free_total
     for number, amount in enumerate(amounts):
         check_quantity(amount, "amount")
         free = _free_part(amount, number, free_left, terms)
         if free is None:
-            rows.append(PaidEvent(amount, amount, _fee(amount, terms)))
+            yield PaidEvent(amount, amount, _fee(amount, terms))
             continue
         if free_left is not None:
             free_left = subtract(free_left, free)
         charged = subtract(amount, free)
-        rows.append(
-            PaidEvent(amount, charged, _fee(charged, terms) if charged else ZERO)
-        )
-    return rows
+        fee = _fee(charged, terms) if charged else ZERO
+        yield PaidEvent(amount, charged, fee, bool(charged))
 
 
 def _free_part(
