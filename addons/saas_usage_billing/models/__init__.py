@@ -38,7 +38,16 @@ from . import saas_subscription_usage_charges
 from . import saas_subscription_usage_prices
 from . import saas_subscription_current_usage
 from . import saas_subscription_signal
+from . import saas_usage_evidence
+from . import saas_usage_breakdown
+from . import saas_usage_listing
 from . import saas_charge
+from . import saas_billing_run_charge_usage
+from . import account_move_usage
+from . import account_move_line_usage
+from . import account_move_appendix
+from . import saas_plan_appendix
+from . import saas_subscription_portal_usage
 from . import saas_billing_run_line_usage
 from . import saas_usage_hold
 from . import saas_subscription_usage_holds

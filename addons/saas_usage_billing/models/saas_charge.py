@@ -1,21 +1,20 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-from datetime import datetime
 from decimal import Decimal
 
 from odoo import api, fields, models
 from odoo.tools import SQL
 
+from ..exceptions import UsageStoreError
 from .saas_usage_price import format_quantity
-from .usage_store_api import Bounds, Window, get_store
 
 #: Groups named one by one.
 MAX_GROUPS = 20
 
 
 class SaasCharge(models.Model):
-    _inherit = "saas.charge"
+    _name = "saas.charge"
+    _inherit = ["saas.charge", "saas.usage.evidence"]
 
-    has_usage = fields.Boolean(compute="_compute_usage_text")
     usage_text = fields.Text(
         string="Quantity and Tiers",
         compute="_compute_usage_text",
@@ -30,13 +29,10 @@ class SaasCharge(models.Model):
     @api.depends("details")
     def _compute_usage_text(self):
         for charge in self:
-            details = charge.details or {}
-            charge.has_usage = "price_id" in details and "bounds" in details
             charge.usage_text = False
             if charge.has_usage:
-                # sudo: the evidence of the charge, not the price list
-                price = self.env["saas.usage.price"].sudo().browse(details["price_id"])
-                charge.usage_text = "\n".join(price._describe(details))
+                price = charge._get_usage_price()
+                charge.usage_text = "\n".join(price._describe(charge.details))
 
     @api.depends("details")
     def _compute_usage_group_text(self):
@@ -46,10 +42,7 @@ class SaasCharge(models.Model):
     def _describe_groups(self):
         """Return the metered quantity by the dimensions of the meter, in words."""
         self.ensure_one()
-        # sudo: the meter of the charge, not the list of meters
-        price = self.env["saas.usage.price"].sudo()
-        if self.has_usage:
-            price = price.browse(self.details["price_id"])
+        price = self._get_usage_price()
         dimensions = price.meter_id.dimension_ids
         if not dimensions:
             return ""
@@ -76,31 +69,23 @@ class SaasCharge(models.Model):
             )
         return "\n".join(lines)
 
-    def action_view_usage_events(self):
-        """Open the events the charge was computed from, by day.
+    def _get_drill_action(self):
+        """Open the charge, or the list to choose one from, with the user's rights.
 
         :return: window action
+        :raise UsageStoreError: there is none
         """
-        self.ensure_one()
-        bounds = (self.details or {}).get("bounds")
+        charges = self.sudo(False)
+        if not charges:
+            raise UsageStoreError(
+                self.env._("No metered use is behind this. Open the charges instead.")
+            )
+        if len(charges) == 1:
+            return charges.action_drill_usage()
         action = self.env["ir.actions.act_window"]._for_xml_id(
-            "saas_usage_billing.saas_usage_event_action"
+            "saas_subscription_ops.saas_charge_action"
         )
-        if not bounds:
-            action["domain"] = [("id", "=", False)]
-            return action
-        # sudo: the meter of the charge, not the list of meters
-        price = self.env["saas.usage.price"].sudo().browse(self.details["price_id"])
-        action["domain"] = [
-            ("subscription_id", "=", self.subscription_id.id),
-            ("counted_by_id", "=", price.meter_id.id),
-            ("event_time", ">=", bounds["event_from"].replace("T", " ")),
-            ("event_time", "<", bounds["event_to"].replace("T", " ")),
-            ("batch_id", "<=", bounds["batch_max"]),
-            ("batch_id", "not in", bounds["batch_open"]),
-        ]
-        action["context"] = {"search_default_group_day": 1}
-        return action
+        return {**action, "domain": [("id", "in", charges.ids)], "context": {}}
 
     def _get_usage_recomputed(self):
         """Compute the metered quantity again, from the same evidence.
@@ -114,27 +99,6 @@ class SaasCharge(models.Model):
         if not self.has_usage:
             return None
         return self._measure_usage()[()].quantity
-
-    def _measure_usage(self, by_dimension=False):
-        """Measure the evidence of the charge.
-
-        :param bool by_dimension: a quantity for each combination of the dimensions
-        :return: dict of group to ``Measured``
-        """
-        bounds = self.details["bounds"]
-        window = Window(
-            self.subscription_id.id,
-            datetime.fromisoformat(bounds["event_from"]),
-            datetime.fromisoformat(bounds["event_to"]),
-            # Charges of earlier versions of this module did not keep it.
-            bounds.get("tz") or self.subscription_id.tz,
-        )
-        # sudo: the meter of the charge, not the list of meters
-        price = self.env["saas.usage.price"].sudo().browse(self.details["price_id"])
-        [groups] = get_store(self.env).aggregate(
-            price.meter_id._get_spec(by_dimension), [window], Bounds.from_dict(bounds)
-        )
-        return groups
 
     def _get_usage_booked(self):
         """Return the quantity the charge's evidence stands for.
@@ -152,7 +116,8 @@ class SaasCharge(models.Model):
         """Sum the usage charges invoiced in a period, in company currency.
 
         Invoices and credit notes count by invoice date, untaxed, at the rate the
-        ledger booked them with; corrections of usage charges are included.
+        ledger booked them with; corrections of usage charges are included. What
+        prepaid credit paid of it counts as invoiced.
 
         :param kpi: ``saas.kpi`` record
         :param company: ``res.company``
@@ -171,6 +136,7 @@ class SaasCharge(models.Model):
                   JOIN account_move move ON move.id = line.move_id
                  WHERE charge.company_id = %(company)s
                    AND charge.base_kind = 'usage'
+                   AND charge.ref NOT LIKE 'wallet:%%'
                    AND move.state = 'posted'
                    AND move.invoice_date >= %(date_start)s
                    AND move.invoice_date < %(date_end)s
@@ -183,6 +149,7 @@ class SaasCharge(models.Model):
         domain = [
             ("company_id", "=", company.id),
             ("base_kind", "=", "usage"),
+            ("ref", "not =like", "wallet:%"),
             ("move_id.invoice_date", ">=", str(date_start)),
             ("move_id.invoice_date", "<", str(date_end)),
         ]

@@ -14,7 +14,15 @@ from odoo.addons.saas_subscription_ops.engine.period import day_start
 from ..engine.aggregate import AGGREGATIONS
 from ..engine.meter import Group, Measured, to_quantity
 from ..engine.money import CONTEXT
-from .usage_store_api import DEFAULT, Bounds, Intake, MeterSpec, Window, register_store
+from .usage_store_api import (
+    DEFAULT,
+    Bounds,
+    Event,
+    Intake,
+    MeterSpec,
+    Window,
+    register_store,
+)
 from .usage_store_ingest import store_events
 from .usage_store_sql import (
     aggregated,
@@ -298,6 +306,43 @@ def _cut_days(window: Window, tz: str) -> dict[date, Window]:
     return result
 
 
+def read_events(
+    env, spec: MeterSpec, window: Window, bounds=None, after=None, limit=100
+) -> list[Event]:
+    """Return a page of the events a meter counts, see ``UsageStore.read_events``.
+
+    :param env: environment
+    """
+    passed = SQL("TRUE")
+    if after:
+        passed = SQL("(e.event_time, e.id) > (%s, %s)", *after)
+    rows = env.execute_query(
+        SQL(
+            """
+            SELECT e.id, e.event_time, e.stored_at, e.source_id, e.event_id,
+                   e.batch_id, e.subject, e.data::text
+              FROM saas_usage_event_store e
+             WHERE e.subscription_id = %(subscription)s
+               AND e.event_time >= %(start)s AND e.event_time < %(end)s
+               AND e.event_type = %(type)s
+               AND %(seen)s AND %(fulfilled)s AND %(passed)s
+             ORDER BY e.event_time, e.id
+             LIMIT %(limit)s
+            """,
+            subscription=window.subscription_id,
+            # Also for the planner: partitions of earlier months are left out.
+            start=max(window.start, after[0]) if after else window.start,
+            end=window.end,
+            type=spec.event_type,
+            seen=_seen(bounds),
+            fulfilled=fulfilled(spec.conditions),
+            passed=passed,
+            limit=limit,
+        )
+    )
+    return [Event(*row) for row in rows]
+
+
 class PostgresUsageStore:
     """The store in the database itself, see ``usage_store_api.UsageStore``."""
 
@@ -321,6 +366,12 @@ class PostgresUsageStore:
     ) -> dict[tuple[date, Group], Measured]:
         """See ``UsageStore.aggregate_by_day``."""
         return aggregate_by_day(self.env, spec, window, tz, bounds)
+
+    def read_events(
+        self, spec: MeterSpec, window: Window, bounds=None, after=None, limit=100
+    ) -> list[Event]:
+        """See ``UsageStore.read_events``."""
+        return read_events(self.env, spec, window, bounds, after, limit)
 
     def bounds(self) -> Bounds:
         """See ``UsageStore.bounds``."""

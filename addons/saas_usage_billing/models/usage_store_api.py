@@ -119,6 +119,20 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
+class Event:
+    """A stored event. Times are naive UTC; ``data``: JSON text, so no digit is lost."""
+
+    id: int
+    time: datetime
+    stored_at: datetime
+    source_id: int
+    event_id: str
+    batch_id: int
+    subject: str
+    data: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Intake:
     """The good events of one request.
 
@@ -169,6 +183,24 @@ class UsageStore(Protocol):
         :param tz: IANA name of the zone the days are of
         :param bounds: look at what was stored by then only
         :return: per day and group, only those with events
+        """
+
+    def read_events(
+        self,
+        spec: MeterSpec,
+        window: Window,
+        bounds: Bounds | None = None,
+        after: tuple[datetime, int] | None = None,
+        limit: int = 100,
+    ) -> list[Event]:
+        """Return the events a meter counts, a page at a time.
+
+        :param spec: which events; what is made of them does not matter
+        :param window: when
+        :param bounds: look at what was stored by then only
+        :param after: time and id of the last event of the page before
+        :param limit: events of a page
+        :return: by time, then id; fewer than ``limit``: there are no more
         """
 
     def bounds(self) -> Bounds:

@@ -21,6 +21,8 @@ from . import test_saas_usage_price_version
 from . import test_saas_usage_price_allowance
 from . import test_flow_usage_billing
 from . import test_correction
+from . import test_drill
+from . import test_drill_invoice
 from . import test_hold
 from . import test_own_document
 from . import test_anomaly

@@ -228,7 +228,7 @@ class TestFlowUsageBilling(SubscriptionCase, UsageFixture):
         self.subscription.tz = "Asia/Tokyo"
         self.assertNotEqual(zone, "Asia/Tokyo")
         with patch(
-            "odoo.addons.saas_usage_billing.models.saas_charge.get_store"
+            "odoo.addons.saas_usage_billing.models.saas_usage_evidence.get_store"
         ) as store:
             store.return_value.aggregate.return_value = [{}]
             charge._measure_usage()
