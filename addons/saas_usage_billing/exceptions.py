@@ -34,3 +34,7 @@ class WalletError(UsageError):
 
 class UsageMappingError(UsageError):
     """A source mapping does not do what is asked of it."""
+
+
+class UsageUploadError(UsageError):
+    """A file of usage can't be read or imported like that."""

@@ -9,6 +9,9 @@ from . import saas_usage_mapping
 from . import saas_usage_mapping_data
 from . import saas_usage_mapping_sample
 from . import saas_usage_source_feed
+from . import saas_usage_upload
+from . import saas_usage_upload_rows
+from . import saas_usage_upload_import
 from . import saas_usage_price
 from . import saas_usage_price_part
 from . import saas_usage_price_terms
@@ -26,6 +29,9 @@ from . import saas_usage_control
 from . import product_template
 from . import res_company_usage
 from . import res_users_usage
+from . import saas_usage_event_feed
+from . import saas_usage_event_upload
+from . import saas_usage_event_correction
 from . import saas_usage_event_feed
 from . import saas_usage_event_correction
 from . import res_config_settings_usage

@@ -8,25 +8,26 @@ from odoo.tools import SQL
 
 from ..exceptions import UsageReplayError, UsageStoreError
 from .usage_fields import BigMany2one
-from .usage_origin import get_raw
+from .usage_origin import get_origin_vals, get_raw
 
 _KEPT = """
 INSERT INTO saas_usage_quarantine AS q (
     company_id, source_id, batch_id, dedupe_key, reason, message, source_code, event_id,
     event_type, subject, event_time_text, raw, is_rejected, feed_source_id,
-    mapping_id, state, occurrences, first_seen_at, last_seen_at, create_uid,
-    create_date, write_uid, write_date
+    mapping_id, upload_id, upload_row, upload_repeat, state, occurrences,
+    first_seen_at, last_seen_at, create_uid, create_date, write_uid, write_date
 )
 SELECT %(company)s, r.source_id, %(batch)s, r.dedupe_key, r.reason, r.message,
        r.source_code, r.event_id, r.event_type, r.subject, r.event_time_text, r.raw,
-       r.is_rejected, r.feed_source_id, r.mapping_id, 'open',
-       r.occurrences, %(now)s, %(now)s,
+       r.is_rejected, r.feed_source_id, r.mapping_id, r.upload_id,
+       r.upload_row, r.upload_repeat, 'open', r.occurrences, %(now)s, %(now)s,
        %(user)s, %(now)s, %(user)s, %(now)s
   FROM jsonb_to_recordset(%(rows)s::jsonb) AS r(
            source_id integer, dedupe_key text, reason text, message text,
            source_code text, event_id text, event_type text, subject text,
            event_time_text text, raw text, is_rejected boolean,
-           feed_source_id integer, mapping_id integer, occurrences integer
+           feed_source_id integer, mapping_id integer, upload_id integer,
+           upload_row integer, upload_repeat integer, occurrences integer
        )
  ORDER BY r.dedupe_key
 ON CONFLICT (company_id, dedupe_key) DO UPDATE
@@ -42,6 +43,9 @@ ON CONFLICT (company_id, dedupe_key) DO UPDATE
        raw = EXCLUDED.raw,
        feed_source_id = EXCLUDED.feed_source_id,
        mapping_id = EXCLUDED.mapping_id,
+       upload_id = EXCLUDED.upload_id,
+       upload_row = EXCLUDED.upload_row,
+       upload_repeat = EXCLUDED.upload_repeat,
        last_seen_at = EXCLUDED.last_seen_at,
        write_uid = EXCLUDED.write_uid,
        write_date = EXCLUDED.write_date
@@ -104,6 +108,7 @@ class SaasUsageQuarantine(models.Model):
             ("too_long", "Attribute too long"),
             ("not_an_object", "Not an object"),
             ("broken_json", "Broken JSON"),
+            ("broken_row", "Unreadable row of a file"),
             ("mapping_failed", "No mapping made an event of it"),
         ],
         required=True,
@@ -200,7 +205,6 @@ class SaasUsageQuarantine(models.Model):
 
     @api.model
     def _prepare_row(self, problem):
-        origin = getattr(problem.event, "origin", None)
         raw = get_raw(problem.event)
         known = dict(self._fields["reason"].selection)
         return {
@@ -215,8 +219,7 @@ class SaasUsageQuarantine(models.Model):
             "event_time_text": problem.attribute("time"),
             "raw": raw.replace("\x00", "�"),
             "is_rejected": problem.is_rejected,
-            "feed_source_id": origin and origin.source_id,
-            "mapping_id": origin and origin.mapping_id,
+            **get_origin_vals(problem.event),
             "occurrences": 1,
         }
 

@@ -1,8 +1,10 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from dataclasses import replace
+
 from odoo import fields, models
 
 from .usage_json import load_flat
-from .usage_origin import Origin, UnmappedPayload
+from .usage_origin import FileEvent, Origin, UnmappedPayload
 
 
 class SaasUsageQuarantine(models.Model):
@@ -27,21 +29,52 @@ class SaasUsageQuarantine(models.Model):
         help="Made the event, or failed to.",
     )
 
+    upload_id = fields.Many2one(
+        "saas.usage.upload",
+        string="File",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="restrict",
+        help="The uploaded file it stands in.",
+    )
+    upload_row = fields.Integer(
+        string="Row in the File", readonly=True, help="The header is no row."
+    )
+    upload_repeat = fields.Integer(
+        readonly=True, default=1, help="How many rows like it there were by then."
+    )
+
+    def _replay_group(self, company, seen_at, rows, **options):
+        # Age is a matter of the file they stand in.
+        late = rows.filtered("upload_id.is_late_feed")
+        for part, is_late in ((rows - late, False), (late, True)):
+            if part:
+                model = self.with_context(saas_usage_late_feed=is_late)
+                super(SaasUsageQuarantine, model)._replay_group(
+                    company, seen_at, part, **options
+                )
+
     def _get_events(self):
         self.ensure_one()
-        if not self.feed_source_id:
+        if not self.upload_id and not self.feed_source_id:
             return super()._get_events()
-        events = self.feed_source_id._map_payloads([load_flat(self.raw)])
+        origin = Origin(
+            self.source_id.id,
+            upload_id=self.upload_id.id or None,
+            row=self.upload_row,
+            repeat=self.upload_repeat,
+        )
+        value = load_flat(self.raw)
+        if not self.feed_source_id:
+            return [FileEvent(value, origin)]
+        source = self.feed_source_id
+        events = source._map_payloads([value], origin, self.upload_id.mapping_id)
         if events:
             return events
         # What a mapping makes nothing of any more must not vanish.
-        return [
-            UnmappedPayload(
-                self.raw,
-                "The mapping makes no event of this payload any more.",
-                Origin(self.feed_source_id.id, self.mapping_id.id or None),
-            )
-        ]
+        origin = replace(origin, mapping_id=self.mapping_id.id or None)
+        message = "The mapping makes no event of this payload any more."
+        return [UnmappedPayload(self.raw, message, origin)]
 
     def _close_mapped(self, result):
         numbers = set(result.batch_ids.values())

@@ -2,7 +2,7 @@
 from odoo import api, fields, models
 from odoo.tools import ormcache
 
-from .usage_mapping import MAX_EVENTS, apply, compile_mapping
+from .usage_mapping import apply, compile_mapping
 from .usage_origin import Origin
 
 
@@ -24,22 +24,25 @@ class SaasUsageSource(models.Model):
         for source in self:
             source.mapping_count = len(source.mapping_ids)
 
-    def _map_payloads(self, payloads, upload=None, limit=MAX_EVENTS):
+    def _map_payloads(self, payloads, origin=None, mapping=None, budget=None):
         """Make events of payloads in the source's own shape.
 
         :param list payloads: decoded by ``usage_json.load_flat``
-        :param upload: ``saas.usage.upload`` they are from, whose mapping is used
-        :param int limit: events to take at most
+        :param origin: ``usage_origin.Origin`` of all of them
+        :param mapping: ``saas.usage.mapping`` to use; default those of the source
+        :param budget: ``usage_path.Budget`` to go on with
         :return: list for ``saas.usage.event._ingest``
-        :raise TooManyEventsError: more events than the limit
+        :raise TooManyEventsError: more events than are taken at once
         """
         self.ensure_one()
-        terms = self._get_cached_mappings(self.id)
-        origin = Origin(self.id, upload_id=upload.id if upload else None)
-        if upload and upload.mapping_id:
-            terms = [upload.mapping_id._get_terms()]
-        mappings = [compile_mapping(one) for one in terms]
-        return apply(mappings, payloads, self.code, origin, limit)
+        if mapping:
+            mappings = [mapping._compile()]
+        else:
+            mappings = [
+                compile_mapping(terms) for terms in self._get_cached_mappings(self.id)
+            ]
+        origin = origin or Origin(self.id)
+        return apply(mappings, payloads, self.code, origin, budget=budget)
 
     @api.model
     @ormcache("source_id")

@@ -147,6 +147,7 @@ def apply(
     source: str,
     origin: Origin,
     limit: int = MAX_EVENTS,
+    budget: Budget | None = None,
 ) -> list:
     """Make events of the payloads of one request.
 
@@ -158,14 +159,15 @@ def apply(
     :param source: code of the source
     :param origin: of the request; events get the mapping that made them added
     :param limit: events to take at most
+    :param budget: steps the paths may take; default those of a request of its own
     :return: list of ``MappedEvent``, ``UnmappedPayload`` and the ``BrokenEvent`` given
     :raise TooManyEventsError: the payloads make more events than the limit
     """
-    request = _Request(mappings, source, origin, Budget(), limit)
+    request = _Request(mappings, source, origin, budget or Budget(), limit)
     events = []
     for payload in payloads:
         if isinstance(payload, BrokenEvent):
-            events.append(BrokenEvent(payload.text, payload.error, origin))
+            events.append(type(payload)(payload.text, payload.error, origin))
         else:
             events.extend(_map_payload(request, payload))
         if len(events) > limit:
@@ -224,13 +226,14 @@ def _map_item(request, mapping, tree, item, origin):
     parents = tree.get_parents(item) if mapping.outside else ()
     place = Place(item, tree.root, parents)
     try:
-        event = _read_event(mapping, place, request.source, request.budget)
+        event = _read_event(request, mapping, place, origin)
     except PathError as error:
         return UnmappedPayload(tree.cut_out(item), str(error), origin)
     return MappedEvent(event, origin, partial(tree.cut_out, item))
 
 
-def _read_event(mapping, place, source, budget):
+def _read_event(request, mapping, place, origin):
+    source, budget = request.source, request.budget
     event = {"source": source}
     for name, path in mapping.attributes:
         value = path.read(place, budget)
@@ -239,7 +242,7 @@ def _read_event(mapping, place, source, budget):
         elif name == "id":
             raise PathError("id_path leads to nothing.")
     if not mapping.terms.id_path:
-        event["id"] = _make_id(mapping, place, source, budget)
+        event["id"] = origin.mark(_make_id(mapping, place, source, budget))
     moment = mapping.time.read(place, budget)
     if moment is not None:
         event["time"] = read_moment(moment, mapping.terms)

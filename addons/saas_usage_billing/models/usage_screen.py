@@ -300,14 +300,15 @@ def _check_values(data, needs):
     """Return (code, message) when a meter could not read its value, else None."""
 def _tell_broken(index, event):
     """Return the problem of an item that is no event."""
-    source_id = event.origin and event.origin.source_id
+    origin = event.origin
+    text = origin.mark(f"{origin.source_id}{event.text}") if origin else event.text
     return Problem(
         index,
         event.code,
         event.message.format(error=event.error),
         event,
-        _content_key(event.text if source_id is None else f"{source_id}{event.text}"),
-        source_id,
+        _content_key(text),
+        origin and origin.source_id,
         event.is_rejected,
     )
 

@@ -14,6 +14,9 @@ from . import test_usage_appendix
 from . import test_mapping
 from . import test_feed_http
 from . import test_saas_meter
+from . import test_upload
+from . import test_quarantine
+from . import test_aggregate
 from . import test_saas_usage_price
 from . import test_saas_usage_price_match
 from . import test_saas_usage_price_models
