@@ -232,6 +232,33 @@ def test_bad_use_is_told_at_once(told):
     assert told.batches[0][0]["data"] == {"x": "0.10"}
 
 
+def test_events_are_taken_back_and_replaced(told):
+    at = datetime(2026, 4, 1, 10, tzinfo=timezone.utc)
+    with make_client(told) as usage:
+        sent = [
+            usage.void("e1"),
+            usage.void("e2", id="v2"),
+            usage.replace("e3", "a", "s", {"x": 1}, id="r3", time=at),
+        ]
+    common = {"specversion": "1.0", "source": "app"}
+    assert told.batches == [
+        [
+            {**common, "id": sent[0], "voids": "e1"},
+            {**common, "id": "v2", "voids": "e2"},
+            {
+                **common,
+                "id": "r3",
+                "replaces": "e3",
+                "type": "a",
+                "subject": "s",
+                "time": "2026-04-01T10:00:00+00:00",
+                "data": {"x": 1},
+            },
+        ]
+    ]
+    assert sent[1:] == ["v2", "r3"]
+
+
 def test_ids_are_uuids_in_order():
     ids = [make_id() for _number in range(1000)]
     assert len(set(ids)) == 1000

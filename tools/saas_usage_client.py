@@ -122,6 +122,36 @@ class UsageClient:
         :return: id of the event
         :raise UsageClientError: an earlier batch failed, or the client is closed
         """
+        return self._send(event_type, subject, data, id, time)
+
+    def void(self, target, id=None):  # noqa: A002
+        """Queue that an event counts no more, also one that was not sent yet.
+
+        :param str target: id of the event
+        :param str id: of this correction; default a new one
+        :return: id of this correction
+        :raise UsageClientError: see ``send``
+        """
+        return self._put(
+            {
+                "specversion": "1.0",
+                "id": id or make_id(),
+                "source": self.source,
+                "voids": target,
+            }
+        )
+
+    def replace(self, target, event_type, subject, data=None, **options):
+        """Queue an event that counts in place of another one.
+
+        :param str target: id of the event that counts no more
+        :param options: ``id`` and ``time`` of this event, the others see ``send``
+        :return: id of this event
+        :raise UsageClientError: see ``send``
+        """
+        return self._send(event_type, subject, data, replaces=target, **options)
+
+    def _send(self, event_type, subject, data, id=None, time=None, **more):  # noqa: A002
         if time is None:
             time = datetime.now(timezone.utc)
         if time.tzinfo is None:
@@ -136,6 +166,9 @@ class UsageClient:
         }
         if data is not None:
             event["data"] = data
+        return self._put(event | more)
+
+    def _put(self, event):
         # Written now: what the caller changes later is another event, and what cannot
         # be written is the caller's to know.
         text = json.dumps(event, separators=(",", ":"), default=_write_number)

@@ -218,3 +218,31 @@ def test_averages_are_rounded_like_the_database() -> None:
 def test_unknown_aggregations_are_refused() -> None:
     with pytest.raises(draw.usage.errors.AggregationError):
         aggregate.aggregate("median", [])
+
+
+def test_a_void_needs_no_more_than_its_target() -> None:
+    raw = {"id": "v", "source": "gateway", "voids": "e-1", "time": "whenever"}
+    assert event.validate(raw, NOW) == event.ValidVoid("v", "gateway", "e-1")
+    assert judge({"voids": None, "replaces": None}).replaces is None
+    assert judge({"replaces": "e-0"}).replaces == "e-0"
+
+
+@pytest.mark.parametrize("name", ["voids", "replaces"])
+@pytest.mark.parametrize(
+    ("target", "code"),
+    [
+        ("e-1", "invalid"),
+        ("", "invalid"),
+        (" ", "invalid"),
+        (7, "invalid"),
+        ("x\x00", "invalid"),
+        ("x" * 256, "too_long"),
+    ],
+)
+def test_unusable_targets(name, target, code) -> None:
+    found = judge({name: target})
+    assert found.code == (f"{code}_{name}" if code == "invalid" else code)
+
+
+def test_an_event_does_not_void_and_replace() -> None:
+    assert judge({"voids": "a", "replaces": "b"}).code == "invalid_voids"

@@ -12,11 +12,13 @@ from ..engine.event import SPEC_VERSION
 from .dispatcher import CORRELATION_HEADER, ApiError, json_response
 from .openapi_schemas import (
     CURRENT,
+    ENTITLED,
     ERROR,
     EVENT,
     INGESTED,
     STATUS,
     STRICT,
+    VOID,
     WATERMARK,
     ref,
 )
@@ -29,7 +31,13 @@ from .usage_body import (
     MAX_EVENTS,
     NDJSON_TYPES,
 )
-from .usage_parameters import CURRENT_USAGE, EVENT_STATUS, INGEST, MAX_LENGTH
+from .usage_parameters import (
+    CURRENT_USAGE,
+    ENTITLEMENTS,
+    EVENT_STATUS,
+    INGEST,
+    MAX_LENGTH,
+)
 
 MAX_AGE = 300
 #: Codes of the errors, by status.
@@ -113,6 +121,7 @@ def build_document() -> dict:
             "/saas/v1/usage/watermarks": {"post": _watermark()},
             "/saas/v1/usage/status": {"get": _status()},
             "/saas/v1/usage/current": {"get": _current()},
+            "/saas/v1/entitlements/{subject}": {"get": _entitlements()},
         },
         "components": {
             "securitySchemes": {
@@ -124,11 +133,13 @@ def build_document() -> dict:
             },
             "schemas": {
                 "Event": EVENT,
+                "Void": VOID,
                 "Ingested": INGESTED,
                 "Strict": STRICT,
                 "Status": STATUS,
                 "Watermark": WATERMARK,
                 "Current": CURRENT,
+                "Entitlements": ENTITLED,
                 "Error": ERROR,
             },
         },
@@ -139,9 +150,10 @@ def build_document() -> dict:
 # Operations
 # ----------------------------------------------------------------------
 def _ingest():
-    events = {"type": "array", "items": ref("Event"), "maxItems": MAX_EVENTS}
+    event = {"anyOf": [ref("Event"), ref("Void")]}
+    events = {"type": "array", "items": event, "maxItems": MAX_EVENTS}
     content = {
-        kind: {"schema": {"anyOf": [ref("Event"), events]}} for kind in JSON_TYPES
+        kind: {"schema": {"anyOf": [*event["anyOf"], events]}} for kind in JSON_TYPES
     }
     content[BATCH_TYPE] = {"schema": events}
     lines = {"type": "string", "description": "One event as JSON a line."}
@@ -163,13 +175,7 @@ def _ingest():
 def _feed():
     anything = {"description": "JSON in the shape of the source, or an array of it."}
     content = {kind: {"schema": anything} for kind in FEED_TYPES}
-    code = {
-        "name": "code",
-        "in": "path",
-        "required": True,
-        "description": "Code of the usage source.",
-        "schema": {"type": "string", "minLength": 1},
-    }
+    code = _path_parameter("code", "Code of the usage source.")
     return {
         "operationId": "sendFeed",
         "summary": "Store usage events made of payloads in another shape",
@@ -238,6 +244,20 @@ def _current():
     }
 
 
+def _entitlements():
+    return {
+        "operationId": "getEntitlements",
+        "summary": "Ask what a subject may use",
+        "description": "All features of the company, granted or not, with what is left.",
+        "parameters": [
+            _path_parameter("subject", "Subject as in events; it may have slashes."),
+            *(_parameter(name, _text()) for name in ENTITLEMENTS),
+            _correlation_parameter(),
+        ],
+        "responses": _answers("Entitlements", 404, *_ALWAYS),
+    }
+
+
 # ----------------------------------------------------------------------
 # Pieces
 # ----------------------------------------------------------------------
@@ -247,6 +267,16 @@ def _text():
 
 def _parameter(name, schema, required=False):
     return {"name": name, "in": "query", "required": required, "schema": schema}
+
+
+def _path_parameter(name, description):
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "description": description,
+        "schema": {"type": "string", "minLength": 1},
+    }
 
 
 def _correlation_parameter():

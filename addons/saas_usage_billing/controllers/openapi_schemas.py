@@ -28,11 +28,30 @@ def _object(properties, required=None, **more):
     }
 
 
+_TARGET = {**_TEXT, "type": ["string", "null"]}
+VOID = _object(
+    {
+        "specversion": {"const": SPEC_VERSION},
+        "id": _TEXT,
+        "source": _TEXT,
+        "voids": {
+            **_TEXT,
+            "description": "Id of an event of the source that counts no more.",
+        },
+        "replaces": {"type": "null"},
+    },
+    required=["id", "source", "voids"],
+)
 EVENT = _object(
     {
         "specversion": {"const": SPEC_VERSION},
         "id": _TEXT,
         "source": _TEXT,
+        "voids": {"type": "null"},
+        "replaces": {
+            **_TARGET,
+            "description": "Id of an event of the source this one counts instead of.",
+        },
         "type": _TEXT,
         "subject": _TEXT,
         "time": _TIME,
@@ -93,6 +112,14 @@ STATUS = _object(
         "event_time": _TIME,
         "stored_at": {"type": ["string", "null"], "format": "date-time"},
         "batch_id": _NUMBER_OR_NONE,
+        "voided": {
+            "type": "boolean",
+            "description": "It was taken back and counts no more.",
+        },
+        "replaced_by": {
+            "type": ["string", "null"],
+            "description": "Id of the event that counts instead.",
+        },
         "code": {"type": "string"},
         "message": {"type": "string"},
     },
@@ -122,4 +149,33 @@ CURRENT = _object(
         "usage": {"type": "array", "items": _USED},
     },
     required=["subscription", "state", "currency", "usage"],
+)
+_FEATURE = _object(
+    {
+        "code": {"type": "string"},
+        "kind": {"enum": ["flag", "limit", "metered", "text"]},
+        "granted": {"type": "boolean"},
+        "value": {"type": ["string", "null"], "description": "Of kind text."},
+        "limit": {"type": ["string", "null"], "description": "Null: there is none."},
+        "used": {"type": ["string", "null"], "description": "In this period so far."},
+        "remaining": {"type": ["string", "null"]},
+        "overage": {"enum": ["soft", "hard", None]},
+        "resets_at": {"type": ["string", "null"], "format": "date-time"},
+    }
+)
+ENTITLED = _object(
+    {
+        "subject": {"type": "string"},
+        "account_standing": {"type": "string"},
+        "subscriptions": {
+            "type": "array",
+            "items": _object(
+                {
+                    "subscription": {"type": "string"},
+                    "state": {"type": "string"},
+                    "features": {"type": "array", "items": _FEATURE},
+                }
+            ),
+        },
+    }
 )

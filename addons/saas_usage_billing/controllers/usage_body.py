@@ -21,7 +21,10 @@ BATCH_TYPE = "application/cloudevents-batch+json"
 NDJSON_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 ACCEPTED = (*JSON_TYPES, BATCH_TYPE, *NDJSON_TYPES)
 FEED_TYPES = (JSON_TYPES[0], *NDJSON_TYPES)
-_CE_ATTRIBUTES = ("id", "source", "type", "subject", "time", "specversion")
+_CE_ATTRIBUTES = ("id", "source", "type", "subject", "time", "specversion") + (
+    "voids",
+    "replaces",
+)
 
 
 def read_events(httprequest) -> list:

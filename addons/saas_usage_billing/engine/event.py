@@ -47,7 +47,10 @@ class EventLimits:
 
 @dataclass(frozen=True, slots=True)
 class ValidEvent:
-    """An event that may be stored: ``time`` is aware UTC, ``value`` exact or None."""
+    """An event that may be stored: ``time`` is aware UTC, ``value`` exact or None.
+
+    ``replaces``: id of the event of the same source it counts in place of.
+    """
 
     id: str
     source: str
@@ -58,6 +61,16 @@ class ValidEvent:
     properties: Mapping[str, str | int | bool | Decimal | None] = field(
         default_factory=dict, hash=False
     )
+    replaces: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ValidVoid:
+    """Takes back the event ``voids`` of the same source; nothing counts instead."""
+
+    id: str
+    source: str
+    voids: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +95,15 @@ def validate(
     now: datetime,
     limits: EventLimits = EventLimits(),
     default_source: str = "",
-) -> ValidEvent | Rejection:
+) -> ValidEvent | ValidVoid | Rejection:
     """Judge one decoded JSON value.
 
     :param raw: the decoded event; decode with ``parse_float=Decimal`` to keep digits
     :param now: aware datetime the age is measured from
     :param limits: what the sending source may send
     :param default_source: source of events that name none
-    :return: the event, or the first thing wrong with it. Codes: ``not_an_object``,
+    :return: the event or the void, or the first thing wrong with it. A void needs its
+        id, its source and ``voids`` only. Codes: ``not_an_object``,
         ``missing_<attribute>``, ``invalid_<attribute>``, ``too_long``, ``naive_time``,
         ``too_old``, ``in_future``, ``negative_value``, ``value_out_of_range``,
         ``invalid_data``, ``too_many_properties``
@@ -102,7 +116,7 @@ def validate(
 
 def _validate(
     raw: object, now: datetime, limits: EventLimits, default_source: str
-) -> ValidEvent:
+) -> ValidEvent | ValidVoid:
     if not isinstance(raw, Mapping):
         raise _RefusedError("not_an_object", "", "An event must be a JSON object.")
     source = raw.get("source")
@@ -115,12 +129,38 @@ def _validate(
             "specversion",
             f"Only CloudEvents {SPEC_VERSION} are understood.",
         )
+    voids = _target("voids", raw, identifier, limits)
+    replaces = _target("replaces", raw, identifier, limits)
+    if voids is not None:
+        if replaces is not None:
+            raise _RefusedError(
+                "invalid_voids", "voids", "An event either voids or replaces another."
+            )
+        return ValidVoid(identifier, _text("source", source, limits), voids)
     kind = _text("type", raw.get("type"), limits)
     sender = _text("source", source, limits)
     subject = _text("subject", raw.get("subject"), limits)
     time = _check_age(parse_time(raw.get("time")), now, limits)
     value, properties = _data(raw, limits)
-    return ValidEvent(identifier, sender, kind, subject, time, value, properties)
+    return ValidEvent(
+        identifier, sender, kind, subject, time, value, properties, replaces
+    )
+
+
+def _target(
+    name: str, raw: Mapping[str, object], identifier: str, limits: EventLimits
+) -> str | None:
+    """Return the id of the event that is taken back, None when there is none."""
+    value = raw.get(name)
+    if value is None:
+        return None
+    # "" is no id either, and not a missing attribute.
+    target = _text(name, value or " ", limits)
+    if target == identifier:
+        raise _RefusedError(
+            f"invalid_{name}", name, "An event cannot take back itself."
+        )
+    return target
 
 
 def _text(name: str, value: object, limits: EventLimits) -> str:

@@ -39,6 +39,15 @@ _UNRESOLVED = {
         "The account of the subject “{subject}” has several subscriptions with a meter"
         " for this event. Name the subscription in the external id."
     ),
+    "unknown_event": (
+        "No event “{target}” of this source is stored. This is stored as soon as that"
+        " one is."
+    ),
+    "already_corrected": (
+        "The event “{target}” was taken back already, or is itself a void. An event is"
+        " corrected once: correct the one that replaced it."
+    ),
+    "too_old": "The event “{target}” is older than what the source may correct.",
 }
 
 
@@ -145,7 +154,15 @@ class SaasUsageEvent(models.Model):
             cr.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
 
     @api.model
-    def _ingest(self, events, correlation_id=None, kind="api", at=None, dry_run=False):
+    def _ingest(
+        self,
+        events,
+        correlation_id=None,
+        kind="api",
+        at=None,
+        dry_run=False,
+        is_follow_up=False,
+    ):
         """Store a batch of events: each is stored, a duplicate, or quarantined.
 
         Never all-or-nothing: one bad event does not touch the others.
@@ -155,12 +172,13 @@ class SaasUsageEvent(models.Model):
         :param str kind: of ``saas.usage.batch``, for the log of requests
         :param at: aware datetime the age of the events is measured from; default now
         :param bool dry_run: tell what would become of the events, and keep nothing
+        :param bool is_follow_up: they waited for events of this transaction
         :return: ``IngestResult``
         """
         self.env.flush_all()
         now = datetime.now(timezone.utc)
         stamp = now.replace(tzinfo=None)
-        result = IngestResult(correlation_id or uuid.uuid4().hex, dry_run)
+        result = IngestResult(correlation_id or uuid.uuid4().hex, dry_run, is_follow_up)
         result.events = events
         guard = nullcontext()
         if dry_run:
@@ -171,6 +189,8 @@ class SaasUsageEvent(models.Model):
         if not dry_run:
             self._log_request(result, kind, stamp)
             self._keep_waiting(waiting, result, stamp, kind)
+            if not is_follow_up:
+                self._store_waiting(result)
         # What billing has read of the store in this transaction is outdated.
         self.env.cr.cache.pop("saas_usage_billing", None)
         self.invalidate_model()
@@ -188,8 +208,8 @@ class SaasUsageEvent(models.Model):
         self._count_received(screened, sources, result)
         if not result.is_dry_run:
             self._number_request(sources, result)
-        if screened.rows:
-            self._store(screened, list(sources), data, result, now)
+        if screened.rows or screened.voids:
+            self._store(screened, sources, data, result, now)
         self._sort_duplicates(screened, sources, result)
         return self._sort_problems(screened.problems, result)
 
@@ -198,6 +218,7 @@ class SaasUsageEvent(models.Model):
         """Count what each source sent."""
         received = result.received
         received.update(map(itemgetter(2), screened.rows))
+        received.update(map(itemgetter(2), screened.voids))
         received.update(problem.source_id for problem in screened.problems)
         received.update(
             sources[result.events[index]["source"]].source_id
@@ -213,11 +234,13 @@ class SaasUsageEvent(models.Model):
         """
         senders = list(result.received) or [None]
         query = SQL(
-            "SELECT nextval('saas_usage_batch_id_seq') FROM generate_series(1, %s)",
+            "SELECT nextval('saas_usage_batch_id_seq'), e.last_value"
+            " FROM generate_series(1, %s), saas_usage_event_id_seq e",
             len(senders),
         )
-        numbers = sorted(number for (number,) in self.env.execute_query(query))
+        numbers, rows = zip(*sorted(self.env.execute_query(query)), strict=True)
         result.batch_ids = dict(zip(senders, numbers, strict=True))
+        result.row_min = min(rows)
         result.codes = {
             rule.source_id: code
             for code, rule in sources.items()
@@ -292,16 +315,27 @@ class SaasUsageEvent(models.Model):
         return text
 
     @api.model
-    def _store(self, screened, codes, data, result, now):
-        """Store the good events; note duplicates and unresolved subjects."""
-        intake = Intake(self.env.company.id, codes, screened.rows, data)
+    def _store(self, screened, sources, data, result, now):
+        """Store the good events; note duplicates and those that cannot be stored."""
+        intake = Intake(
+            self.env.company.id,
+            list(sources),
+            screened.rows,
+            data,
+            self._get_corrections(screened, sources),
+            result.is_follow_up,
+        )
         batch_ids = result.batch_ids or dict.fromkeys(result.received, 0)
         left = dict(get_store(self.env).store(intake, batch_ids, now))
+        rows = screened.rows + screened.voids
         for position, reason in left.items():
-            self._note_left(screened, screened.rows[position], reason, result)
+            self._note_left(screened, rows[position], reason, result)
         self._note_times(screened.rows, left, result)
-        event_ids = [row[1] for row in screened.rows]
-        self.env["saas.usage.quarantine"]._close_stored(event_ids, now)
+        result.stored_ids = [row[1] for n, row in enumerate(rows) if n not in left]
+        event_ids = [row[1] for row in rows]
+        result.is_waiting = self.env["saas.usage.quarantine"]._close_stored(
+            event_ids, now
+        )
 
     @api.model
     def _note_times(self, rows, left, result):
@@ -315,17 +349,18 @@ class SaasUsageEvent(models.Model):
     @api.model
     def _note_left(self, screened, row, reason, result):
         """Note an event the statement did not store: a duplicate, or unresolved."""
-        index, event_id, source_id, _type, subject, *_rest = row
+        index, event_id, source_id = row[:3]
         if reason is None:
             message = "An event with this source and id is stored already."
             result.outcomes.append(
                 Outcome(index, event_id, DUPLICATE, DUPLICATE, message, source_id)
             )
             return
-        message = _UNRESOLVED[reason].format(subject=subject)
-        screened.problems.append(
-            refuse_good(index, result.events[index], source_id, reason, message)
+        event = result.events[index]
+        message = _UNRESOLVED[reason].format(
+            subject=event.get("subject"), target=screened.get_target(row)
         )
+        screened.problems.append(refuse_good(index, event, source_id, reason, message))
 
     @api.model
     def _sort_duplicates(self, screened, sources, result):
@@ -410,6 +445,7 @@ class SaasUsageEvent(models.Model):
                     counts["rejected"],
                     first,
                     last,
+                    result.row_min,
                 )
             )
         self.env.cr.execute(
@@ -418,10 +454,16 @@ class SaasUsageEvent(models.Model):
                 INSERT INTO saas_usage_batch (
                     id, received_at, company_id, user_id, source_id, correlation_id,
                     kind, received, stored, duplicate, quarantined, rejected, time_min,
-                    time_max
+                    time_max, row_min, row_max
                 ) VALUES %s
                 """,
-                SQL(", ").join(SQL("%s", row) for row in rows),
+                SQL(", ").join(
+                    SQL(
+                        "(%s, (SELECT last_value FROM saas_usage_event_id_seq))",
+                        SQL(", ").join(row),
+                    )
+                    for row in rows
+                ),
             )
         )
 

@@ -46,10 +46,17 @@ class SaasUsageEvent(models.Model):
         rows = self.env.execute_query(
             SQL(
                 """
-                SELECT k.event_time, s.stored_at, s.batch_id
+                SELECT k.event_time, COALESCE(s.stored_at, own.stored_at),
+                       COALESCE(s.batch_id, own.batch_id), v.row_id IS NOT NULL,
+                       CASE WHEN v.by_row_id IS NOT NULL THEN v.by_event_id END
                   FROM saas_usage_event_key k
                   LEFT JOIN saas_usage_event_store s
                          ON s.event_time = k.event_time AND s.id = k.row_id
+                  LEFT JOIN saas_usage_event_void v
+                         ON v.source_id = k.source_id AND v.event_id = k.event_id
+                  LEFT JOIN saas_usage_event_void own
+                         ON own.source_id = k.source_id
+                        AND own.by_event_id = k.event_id
                  WHERE k.source_id = %s AND k.event_id = %s
                 """,
                 source.id,
@@ -58,9 +65,11 @@ class SaasUsageEvent(models.Model):
         )
         if not rows:
             return None
-        event_time, stored_at, batch_id = rows[0]
+        event_time, stored_at, batch_id, is_voided, replaced_by = rows[0]
         return {
             "event_time": f"{event_time.isoformat()}Z",
             "stored_at": f"{stored_at.isoformat()}Z" if stored_at else None,
             "batch_id": batch_id,
+            "voided": is_voided,
+            "replaced_by": replaced_by,
         }

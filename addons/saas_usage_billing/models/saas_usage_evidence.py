@@ -147,6 +147,7 @@ class SaasUsageEvidence(models.AbstractModel):
             ("event_time", "<", fields.Datetime.to_string(window.end)),
             ("batch_id", "<=", bounds.batch_max),
             ("batch_id", "not in", list(bounds.batch_open)),
+            ("standing_text", "=", json.dumps(bounds.as_dict())),
         ]
         if self.details.get("rules"):
             part = {name: self.details[name] for name in ("price_id", "rules")}

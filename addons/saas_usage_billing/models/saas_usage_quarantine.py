@@ -9,23 +9,24 @@ from odoo.tools import SQL
 from ..exceptions import UsageReplayError, UsageStoreError
 from .usage_fields import BigMany2one
 from .usage_origin import get_origin_vals, get_raw
+from .usage_screen import get_corrected
 
 _KEPT = """
 INSERT INTO saas_usage_quarantine AS q (
     company_id, source_id, batch_id, dedupe_key, reason, message, source_code, event_id,
-    event_type, subject, event_time_text, raw, is_rejected, feed_source_id,
+    event_type, subject, event_time_text, raw, is_rejected, corrects, feed_source_id,
     mapping_id, upload_id, upload_row, upload_repeat, state, occurrences,
     first_seen_at, last_seen_at, create_uid, create_date, write_uid, write_date
 )
 SELECT %(company)s, r.source_id, %(batch)s, r.dedupe_key, r.reason, r.message,
        r.source_code, r.event_id, r.event_type, r.subject, r.event_time_text, r.raw,
-       r.is_rejected, r.feed_source_id, r.mapping_id, r.upload_id,
+       r.is_rejected, r.corrects, r.feed_source_id, r.mapping_id, r.upload_id,
        r.upload_row, r.upload_repeat, 'open', r.occurrences, %(now)s, %(now)s,
        %(user)s, %(now)s, %(user)s, %(now)s
   FROM jsonb_to_recordset(%(rows)s::jsonb) AS r(
            source_id integer, dedupe_key text, reason text, message text,
            source_code text, event_id text, event_type text, subject text,
-           event_time_text text, raw text, is_rejected boolean,
+           event_time_text text, raw text, is_rejected boolean, corrects text,
            feed_source_id integer, mapping_id integer, upload_id integer,
            upload_row integer, upload_repeat integer, occurrences integer
        )
@@ -46,6 +47,7 @@ ON CONFLICT (company_id, dedupe_key) DO UPDATE
        upload_id = EXCLUDED.upload_id,
        upload_row = EXCLUDED.upload_row,
        upload_repeat = EXCLUDED.upload_repeat,
+       corrects = EXCLUDED.corrects,
        last_seen_at = EXCLUDED.last_seen_at,
        write_uid = EXCLUDED.write_uid,
        write_date = EXCLUDED.write_date
@@ -86,6 +88,10 @@ class SaasUsageQuarantine(models.Model):
             ("ambiguous_subject", "Several subscriptions match"),
             ("unknown_source", "Unknown source"),
             ("unknown_type", "Unknown event type"),
+            ("unknown_event", "Corrects an event that is not there yet"),
+            ("already_corrected", "Corrects an event that was taken back"),
+            ("bad_voids", "Unusable void"),
+            ("bad_replaces", "Unusable replacement"),
             ("too_old", "Too old"),
             ("in_future", "In the future"),
             ("missing_time", "No time"),
@@ -219,13 +225,17 @@ class SaasUsageQuarantine(models.Model):
             "event_time_text": problem.attribute("time"),
             "raw": raw.replace("\x00", "�"),
             "is_rejected": problem.is_rejected,
+            "corrects": get_corrected(problem),
             **get_origin_vals(problem.event),
             "occurrences": 1,
         }
 
     @api.model
     def _close_stored(self, event_ids, now):
-        """Close the open rows of events that are stored by now."""
+        """Close the open rows of events that are stored by now.
+
+        :return: whether anything was waiting
+        """
         query = SQL(
             """
             UPDATE saas_usage_quarantine q
@@ -246,9 +256,11 @@ class SaasUsageQuarantine(models.Model):
             " WHERE state = 'open' AND company_id = %s AND event_id IS NOT NULL)",
             self.env.company.id,
         )
-        if self.env.execute_query(waiting)[0][0]:
+        [[is_waiting]] = self.env.execute_query(waiting)
+        if is_waiting:
             self.env.cr.execute(query)
             self.invalidate_model()
+        return is_waiting
 
     # ------------------------------------------------------------------
     # Decided by people
@@ -277,7 +289,7 @@ class SaasUsageQuarantine(models.Model):
         stored = len(rows.filtered(lambda row: row.state == "replayed"))
         return self._notify_replayed(stored, len(rows) - stored)
 
-    def _replay_group(self, company, seen_at, rows):
+    def _replay_group(self, company, seen_at, rows, is_follow_up=False):
         events = [event for row in rows for event in row._get_events()]
         at = fields.Datetime.to_datetime(seen_at)
         result = (
@@ -287,6 +299,7 @@ class SaasUsageQuarantine(models.Model):
                 events,
                 kind="replay",
                 at=at.replace(tzinfo=timezone.utc),
+                is_follow_up=is_follow_up,
             )
         )
         rows._close_mapped(result)

@@ -44,15 +44,22 @@ class IngestResult:
 
     ``batch_ids`` has the number of the request per source id, None for events of no
     known source; ``received`` how many events each sent, ``times`` the first and the
-    last event time stored of each (naive UTC text). A dry run has no numbers.
+    last event time stored of each (naive UTC text). ``row_min``: no event of the
+    request has a lower number. A dry run has no numbers. ``stored_ids`` are the ids the
+    request stored, ``is_waiting`` says that something is in quarantine,
+    ``is_follow_up`` that these waited for events of this transaction.
     """
 
     correlation_id: str
     is_dry_run: bool = False
+    is_follow_up: bool = False
     batch_ids: dict = field(default_factory=dict)
     codes: dict = field(default_factory=dict)
     received: Counter = field(default_factory=Counter)
     times: dict = field(default_factory=dict)
+    row_min: int | None = None
+    stored_ids: list = field(default_factory=list)
+    is_waiting: bool = False
     events: list = field(default_factory=list)
     outcomes: list = field(default_factory=list)
 

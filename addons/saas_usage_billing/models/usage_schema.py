@@ -3,8 +3,9 @@
 
 ``saas_usage_event_store`` is partitioned by month of the event time;
 ``saas_usage_event`` is the view the ORM reads. ``saas_usage_event_key`` holds every
-(source, id) ever stored, without the time, so that a repeat is known months later.
-Both refuse UPDATE, DELETE and TRUNCATE for everybody, a detached partition, too.
+(source, id) ever stored, without the time, so that a repeat is known months later;
+``saas_usage_event_void`` has every event that was taken back, by its id. All refuse
+UPDATE, DELETE and TRUNCATE for everybody, a detached partition, too.
 ``saas_usage_call`` has the tokens of the rate limit.
 """
 
@@ -12,8 +13,11 @@ from datetime import date
 
 from odoo.tools import SQL
 
+from .usage_bucket_schema import create_buckets, drop_buckets
+
 STORE = "saas_usage_event_store"
 KEYS = "saas_usage_event_key"
+VOIDS = "saas_usage_event_void"
 VIEW = "saas_usage_event"
 CALLS = "saas_usage_call"
 
@@ -46,6 +50,25 @@ CREATE TABLE IF NOT EXISTS saas_usage_event_key (
     row_id bigint NOT NULL,
     PRIMARY KEY (source_id, event_id)
 );
+CREATE TABLE IF NOT EXISTS saas_usage_event_void (
+    source_id integer NOT NULL,
+    event_id varchar COLLATE "C" NOT NULL,
+    row_id bigint NOT NULL,
+    event_time timestamp NOT NULL,
+    subscription_id integer NOT NULL,
+    event_type varchar NOT NULL,
+    by_event_id varchar COLLATE "C" NOT NULL,
+    by_row_id bigint,
+    batch_id bigint NOT NULL,
+    stored_at timestamp NOT NULL,
+    PRIMARY KEY (source_id, event_id)
+);
+CREATE INDEX IF NOT EXISTS saas_usage_event_void_subscription_idx
+    ON saas_usage_event_void (subscription_id, event_time);
+CREATE UNIQUE INDEX IF NOT EXISTS saas_usage_event_void_by_idx
+    ON saas_usage_event_void (source_id, by_event_id);
+CREATE INDEX IF NOT EXISTS saas_usage_event_void_batch_idx
+    ON saas_usage_event_void USING brin (batch_id, stored_at);
 CREATE OR REPLACE FUNCTION saas_usage_event_guard() RETURNS trigger AS $$
 BEGIN
     RAISE EXCEPTION 'The usage store is append-only: % refused', TG_OP
@@ -63,6 +86,12 @@ CREATE OR REPLACE TRIGGER saas_usage_event_guard_row
     FOR EACH ROW EXECUTE FUNCTION saas_usage_event_guard();
 CREATE OR REPLACE TRIGGER saas_usage_event_guard_truncate
     BEFORE TRUNCATE ON saas_usage_event_key
+    FOR EACH STATEMENT EXECUTE FUNCTION saas_usage_event_guard();
+CREATE OR REPLACE TRIGGER saas_usage_event_guard_row
+    BEFORE UPDATE OR DELETE ON saas_usage_event_void
+    FOR EACH ROW EXECUTE FUNCTION saas_usage_event_guard();
+CREATE OR REPLACE TRIGGER saas_usage_event_guard_truncate
+    BEFORE TRUNCATE ON saas_usage_event_void
     FOR EACH STATEMENT EXECUTE FUNCTION saas_usage_event_guard();
 CREATE UNLOGGED TABLE IF NOT EXISTS saas_usage_call (
     user_id integer PRIMARY KEY,
@@ -108,6 +137,7 @@ def create_store(cr):
     :param cr: database cursor
     """
     cr.execute(_CREATE)
+    create_buckets(cr)
     cr.execute(
         """
         SELECT child.relname
@@ -143,11 +173,13 @@ def drop_store(cr):
 
     :param cr: database cursor
     """
+    drop_buckets(cr)
     cr.execute(
         """
         DROP VIEW IF EXISTS saas_usage_event CASCADE;
         DROP TABLE IF EXISTS saas_usage_event_store CASCADE;
         DROP TABLE IF EXISTS saas_usage_event_key CASCADE;
+        DROP TABLE IF EXISTS saas_usage_event_void CASCADE;
         DROP TABLE IF EXISTS saas_usage_call CASCADE;
         DROP SEQUENCE IF EXISTS saas_usage_event_id_seq;
         DROP FUNCTION IF EXISTS saas_usage_event_guard() CASCADE;

@@ -14,7 +14,13 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import NamedTuple
 
-from ..engine.event import SPEC_VERSION, EventLimits, Rejection, validate
+from ..engine.event import (
+    SPEC_VERSION,
+    EventLimits,
+    Rejection,
+    ValidVoid,
+    validate,
+)
 from ..engine.filters import Condition, matches
 
 SEPARATOR = "\x1f"
@@ -33,6 +39,7 @@ class BrokenEvent:
 
     :param str text: what was sent
     :param str error: what is wrong with it
+    :param origin: ``usage_origin.Origin`` of an item of a feed or a file
     """
 
     __slots__ = ("error", "origin", "text")
@@ -43,15 +50,14 @@ class BrokenEvent:
 
     def __init__(self, text, error, origin=None):
         self.text = text
-    :param origin: ``usage_origin.Origin`` of an item of a feed or a file
         self.error = error
+        self.origin = origin
 
 
 @dataclass(frozen=True, slots=True)
 class SourceRule:
     """What a source may send: accepted event times, and the engine's limits."""
 
-        self.origin = origin
     source_id: int
     oldest: datetime
     newest: datetime
@@ -102,14 +108,26 @@ class Problem:
         return "".join(c if c.isprintable() else "�" for c in value[:_TEXT])
 
 
+class Void(NamedTuple):
+    """A row of its own: takes back the event ``target`` of the same source."""
+
+    index: int
+    event_id: str
+    source_id: int
+    target: str
+
+
 @dataclass(slots=True)
 class Screened:
     """Good events as rows, and everything else.
 
+    ``voids`` take events back; ``replaces`` has what an event replaces, by its index.
     ``duplicates`` are pairs: index of the repeat, index of the first one.
     """
 
     rows: list = field(default_factory=list)
+    voids: list = field(default_factory=list)
+    replaces: dict = field(default_factory=dict)
     duplicates: list = field(default_factory=list)
     problems: list = field(default_factory=list)
 
@@ -117,6 +135,10 @@ class Screened:
         """Return the good events as columns: index, id, source, type, subject, time,
         data; time is naive UTC text."""
         return list(zip(*self.rows, strict=True)) if self.rows else [()] * 7
+
+    def get_target(self, row):
+        """Return the id a row takes back, None when it takes back nothing."""
+        return row.target if isinstance(row, Void) else self.replaces.get(row[0])
 
     def drop(self, positions):
         """Take good events out again."""
@@ -142,12 +164,18 @@ def screen(events, sources, types, now):
             if isinstance(found, Problem):
                 result.problems.append(found)
                 continue
-        key = found[1], found[0]
+            if event.get("replaces") is not None:
+                result.replaces[index] = event["replaces"]
+        is_void = isinstance(found, Void)
+        key = (found.source_id, found.event_id) if is_void else (found[1], found[0])
         if key in seen:
             result.duplicates.append((index, seen[key]))
             continue
         seen[key] = index
-        result.rows.append((index, *found))
+        if is_void:
+            result.voids.append(found)
+        else:
+            result.rows.append((index, *found))
     return result
 
 
@@ -185,6 +213,8 @@ def _accept_plain(event, sources, types, keys):
             and rule.oldest <= at <= rule.newest
             and "value" not in event
             and "data_base64" not in event
+            and "voids" not in event
+            and "replaces" not in event
             and event.get("specversion", SPEC_VERSION) == SPEC_VERSION
         ):
             return None
@@ -232,7 +262,7 @@ def _is_plain_data(data, keys):
 # The slow side: the engine's judgement, and what is wrong in words
 # ----------------------------------------------------------------------
 def _judge(index, event, sources, types, now):
-    """Return the columns of an event, or its ``Problem``."""
+    """Return the columns of an event, a ``Void``, or its ``Problem``."""
     if isinstance(event, BrokenEvent):
         return _tell_broken(index, event)
     code = event.get("source") if isinstance(event, dict) else None
@@ -248,6 +278,8 @@ def _judge(index, event, sources, types, now):
             f"No active usage source has the code “{found.source}”.",
             rule,
         )
+    if isinstance(found, ValidVoid):
+        return Void(index, found.id, rule.source_id, found.voids)
     if found.type not in types:
         return _refuse(
             index,
@@ -264,6 +296,21 @@ def _judge(index, event, sources, types, now):
         return _refuse(index, event, *refusal, rule)
     at = found.time.replace(tzinfo=None).isoformat()
     return found.id, rule.source_id, found.type, found.subject, at, data
+
+
+def _tell_broken(index, event):
+    """Return the problem of an item that is no event."""
+    origin = event.origin
+    text = origin.mark(f"{origin.source_id}{event.text}") if origin else event.text
+    return Problem(
+        index,
+        event.code,
+        event.message.format(error=event.error),
+        event,
+        _content_key(text),
+        origin and origin.source_id,
+        event.is_rejected,
+    )
 
 
 def _get_limits(event, rule, types):
@@ -298,21 +345,6 @@ def _has_identity(event):
 
 def _check_values(data, needs):
     """Return (code, message) when a meter could not read its value, else None."""
-def _tell_broken(index, event):
-    """Return the problem of an item that is no event."""
-    origin = event.origin
-    text = origin.mark(f"{origin.source_id}{event.text}") if origin else event.text
-    return Problem(
-        index,
-        event.code,
-        event.message.format(error=event.error),
-        event,
-        _content_key(text),
-        origin and origin.source_id,
-        event.is_rejected,
-    )
-
-
     for key, is_numeric, conditions, is_signed in needs:
         if not matches(conditions, data):
             continue
@@ -378,6 +410,7 @@ def dump(value, ascii_only=True, indent=None):
     """Write JSON with ``Decimal`` as numbers, every digit kept.
 
     :param ascii_only: escape everything else, which also keeps unpaired surrogates
+    :param indent: of nested lines, for people; default one line
     :return: JSON text
     """
     text = json.dumps(
@@ -411,7 +444,6 @@ def _is_utf8(text):
     except UnicodeEncodeError:
         return False
     return True
-    :param indent: of nested lines, for people; default one line
 
 
 def _is_storable(value):
@@ -426,3 +458,10 @@ def refuse_good(index, event, source_id, code, message):
     """Return the problem of an event that passed the screen and failed later."""
     key = identity_key(event["source"], event["id"])
     return Problem(index, code, message, event, key, source_id)
+
+
+def get_corrected(problem):
+    """Return the id of the event that a correction in quarantine waits for, or None."""
+    if problem.code != "unknown_event":
+        return None
+    return problem.event.get("voids") or problem.event.get("replaces")

@@ -19,11 +19,13 @@ from .usage_store_api import (
     Bounds,
     Event,
     Intake,
+    Look,
     MeterSpec,
     Window,
     register_store,
 )
 from .usage_store_ingest import store_events
+from .usage_store_newer import find_newer
 from .usage_store_sql import (
     aggregated,
     fulfilled,
@@ -33,6 +35,7 @@ from .usage_store_sql import (
     span_aggregate,
     span_number,
 )
+from .usage_store_voids import counted
 
 #: Requests looked back at for ones that had not ended when others had.
 _LOOK_BACK = 10_000
@@ -57,16 +60,6 @@ def read_bounds(cr) -> Bounds:
     return Bounds(batch_max, missing, stored_at)
 
 
-def _seen(bounds: Bounds | None) -> SQL:
-    if bounds is None:
-        return SQL("TRUE")
-    return SQL(
-        "e.batch_id <= %s AND NOT e.batch_id = ANY(%s::bigint[])",
-        bounds.batch_max,
-        list(bounds.batch_open),
-    )
-
-
 def aggregate(
     env, spec: MeterSpec, windows: Iterable[Window], bounds: Bounds | None = None
 ) -> list[dict[Group, Measured]]:
@@ -81,7 +74,7 @@ def aggregate(
     windows = list(windows)
     if not windows:
         return []
-    source = _source(spec, windows, bounds)
+    source = _source(env, spec, windows, bounds)
     if spec.aggregation == "window":
         query = _over_spans(spec, source)
     elif spec.aggregation == "unique_days" and spec.operation_key:
@@ -114,7 +107,9 @@ class _Source(NamedTuple):
     events: SQL
 
 
-def _source(spec: MeterSpec, windows: list[Window], bounds: Bounds | None) -> _Source:
+def _source(
+    env, spec: MeterSpec, windows: list[Window], bounds: Bounds | None
+) -> _Source:
     return _Source(
         SQL(
             """
@@ -138,13 +133,13 @@ def _source(spec: MeterSpec, windows: list[Window], bounds: Bounds | None) -> _S
                AND e.event_time >= w.t0 AND e.event_time < w.t1
              WHERE e.event_type = %(type)s
                AND e.event_time >= %(first)s AND e.event_time < %(last)s
-               AND %(seen)s AND %(fulfilled)s
+               AND %(counted)s AND %(fulfilled)s
             """,
             type=spec.event_type,
             # Known when the statement is planned, so whole partitions are left out.
             first=min(window.start for window in windows),
             last=max(window.end for window in windows),
-            seen=_seen(bounds),
+            counted=counted(env, spec.event_type, windows, bounds),
             fulfilled=fulfilled(spec.conditions),
         ),
     )
@@ -272,7 +267,7 @@ def _aggregate_by_day(env, spec, window, tz, bounds):
              WHERE e.subscription_id = %(subscription)s
                AND e.event_time >= %(start)s AND e.event_time < %(end)s
                AND e.event_type = %(type)s
-               AND %(seen)s AND %(fulfilled)s
+               AND %(counted)s AND %(fulfilled)s
              GROUP BY day%(by)s
             """,
             tz=tz,
@@ -283,7 +278,7 @@ def _aggregate_by_day(env, spec, window, tz, bounds):
             start=window.start,
             end=window.end,
             type=spec.event_type,
-            seen=_seen(bounds),
+            counted=counted(env, spec.event_type, [window], bounds),
             fulfilled=fulfilled(spec.conditions),
         )
     )
@@ -325,7 +320,7 @@ def read_events(
              WHERE e.subscription_id = %(subscription)s
                AND e.event_time >= %(start)s AND e.event_time < %(end)s
                AND e.event_type = %(type)s
-               AND %(seen)s AND %(fulfilled)s AND %(passed)s
+               AND %(counted)s AND %(fulfilled)s AND %(passed)s
              ORDER BY e.event_time, e.id
              LIMIT %(limit)s
             """,
@@ -334,7 +329,7 @@ def read_events(
             start=max(window.start, after[0]) if after else window.start,
             end=window.end,
             type=spec.event_type,
-            seen=_seen(bounds),
+            counted=counted(env, spec.event_type, [window], bounds),
             fulfilled=fulfilled(spec.conditions),
             passed=passed,
             limit=limit,
@@ -376,6 +371,12 @@ class PostgresUsageStore:
     def bounds(self) -> Bounds:
         """See ``UsageStore.bounds``."""
         return read_bounds(self.env.cr)
+
+    def find_newer(
+        self, looks: Iterable[Look], until: Bounds | None = None
+    ) -> set[int]:
+        """See ``UsageStore.find_newer``."""
+        return find_newer(self.env, looks, until)
 
 
 register_store(DEFAULT, PostgresUsageStore)

@@ -6,10 +6,10 @@ store of its own and be chosen by the system parameter ``saas_usage_billing.stor
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ..engine.aggregate import AVERAGE_DECIMALS
 from ..engine.dimension import Rule
@@ -119,6 +119,15 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """A window of one event type, and what the store showed when it was looked at."""
+
+    window: Window
+    event_type: str
+    bounds: Bounds
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """A stored event. Times are naive UTC; ``data``: JSON text, so no digit is lost."""
 
@@ -132,19 +141,36 @@ class Event:
     data: str | None
 
 
+class Correction(NamedTuple):
+    """An event of a request that takes back another one of its source.
+
+    ``position``: its own in ``Intake.rows`` when it counts instead, behind them when
+    nothing does. ``target``: id of what is taken back. ``oldest``: naive UTC text; what
+    happened before is not corrected any more.
+    """
+
+    position: int
+    event_id: str
+    source_id: int
+    target: str
+    oldest: str
+
+
 @dataclass(frozen=True, slots=True)
 class Intake:
     """The good events of one request.
 
     ``rows`` are those of ``usage_screen.Screened``; ``data`` is the JSON text of the
     list of their data, in the same order; ``source_codes`` the codes of the company's
-    sources.
+    sources. ``is_follow_up``: these waited for events of the same transaction.
     """
 
     company_id: int
     source_codes: list[str]
     rows: list[tuple]
     data: str
+    corrections: list[Correction] = field(default_factory=list)
+    is_follow_up: bool = False
 
 
 class UsageStore(Protocol):
@@ -155,11 +181,15 @@ class UsageStore(Protocol):
     ) -> list[tuple[int, str | None]]:
         """Store the events of a request in one statement.
 
+        What is taken back counts no more for computations whose bounds have the
+        request; that can happen to an event once.
+
         :param intake: events
         :param batch_ids: number of the request, per source id
         :param now: naive UTC, when they arrived
         :return: position and reason of each event that was not stored; the reason None:
-            an event with this source and id is stored already
+            an event with this source and id is stored already. Of corrections also
+            ``unknown_event``, ``already_corrected`` and ``too_old``
         """
 
     def aggregate(
@@ -206,6 +236,16 @@ class UsageStore(Protocol):
     def bounds(self) -> Bounds:
         """Return the bounds of what the present transaction sees."""
 
+    def find_newer(
+        self, looks: Iterable[Look], until: Bounds | None = None
+    ) -> set[int]:
+        """Find the windows that got an event, or lost one, since they were looked at.
+
+        :param looks: in any order
+        :param until: nothing that was stored later; None: all that can be seen
+        :return: positions in ``looks``
+        """
+
 
 _STORES: dict[str, Callable[..., UsageStore]] = {}
 
@@ -219,6 +259,15 @@ def register_store(name: str, factory: Callable[..., UsageStore]):
     _STORES[name] = factory
 
 
+def get_store_name(env) -> str:
+    """Return the name of the store in use, see ``register_store``.
+
+    :param env: environment
+    """
+    # sudo: which store there is, is no secret and needed by every user
+    return env["ir.config_parameter"].sudo().get_param(PARAMETER, DEFAULT)
+
+
 def get_store(env) -> UsageStore:
     """Return the store in use.
 
@@ -226,8 +275,7 @@ def get_store(env) -> UsageStore:
     :return: store of the system parameter, default that of the database itself
     :raise UsageStoreError: no addon in use has such a store
     """
-    # sudo: which store there is, is no secret and needed by every user
-    name = env["ir.config_parameter"].sudo().get_param(PARAMETER, DEFAULT)
+    name = get_store_name(env)
     if name not in _STORES:
         raise UsageStoreError(
             env._(

@@ -1,6 +1,7 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 import itertools
 import random
+from collections import defaultdict
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -10,6 +11,7 @@ from odoo.tests import tagged
 from odoo.addons.saas_subscription_ops.engine.period import day_start
 
 from ..engine.aggregate import AGGREGATIONS, UsageEvent
+from ..engine.correction import Arrival, accept, counting
 from ..engine.dimension import GoesTo, Rule
 from ..engine.filters import COMPARISONS, OPERATORS, Condition
 from ..engine.meter import (
@@ -47,8 +49,7 @@ class TestAggregate(UsageCase):
             subscription = cls.create_subscription(cls.create_partner(f"C{number}"))
             cls.tie(f"client-{number}", subscription)
             cls.subscriptions.append(subscription)
-        cls.known = {subscription.id: [] for subscription in cls.subscriptions}
-        batch = []
+        cls.homes, sent = {}, []
         for seq in range(600):
             index = pick.randrange(5)
             # Few instants, so that "latest" has to decide between equal times.
@@ -61,19 +62,65 @@ class TestAggregate(UsageCase):
             odd = pick.choice(ODD)
             if odd is not None:
                 data["odd"] = odd
-            batch.append(
-                cls.event(
-                    subject=f"client-{index + 1}",
-                    time=at.isoformat() + "Z",
-                    data=data,
-                )
-            )
-            cls.known[cls.subscriptions[index].id].append(
-                (at, UsageEvent(at, value, key, seq, data))
-            )
-        for start in range(0, len(batch), 100):
-            counts = cls.ingest_counts(batch[start : start + 100])
-            assert counts[1] == 100, counts
+            found = UsageEvent(at, value, key, seq, data)
+            cls.homes[f"a{seq}"] = index
+            sent.append(Arrival(f"a{seq}", 0, found))
+        sent = cls.add_corrections(pick, sent)
+        arrivals, cls.bounds = [], [(0, get_store(cls.env).bounds())]
+        for number, start in enumerate(range(0, len(sent), 90), 1):
+            batch = sent[start : start + 90]
+            cls.ingest([cls.write(arrival) for arrival in batch])
+            arrivals += [replace(arrival, request=number) for arrival in batch]
+            cls.bounds.append((number, get_store(cls.env).bounds()))
+        cls.stored, cls.counted = accept(arrivals).values(), {}
+
+    @classmethod
+    def add_corrections(cls, pick, sent):
+        """Take a quarter of the events back, some before they came."""
+        result = list(sent)
+        for number in range(150):
+            target = pick.choice(result)
+            if target.event is None:
+                continue
+            event_id = f"b{number}"
+            found = None
+            if pick.random() < 0.5:
+                # A microsecond later: an instant of its own, whatever is stored first.
+                at = target.event.time + timedelta(microseconds=1 + number)
+                value, data = cls.make_value(pick)
+                found = UsageEvent(at, value, None, 1000 + number, data)
+                cls.homes[event_id] = pick.randrange(5)
+            correction = Arrival(event_id, 0, found, target.event_id)
+            result.insert(pick.randrange(len(result)), correction)
+        return result
+
+    @classmethod
+    def write(cls, arrival):
+        """Return what the source sends of an arrival."""
+        if arrival.event is None:
+            return {
+                "id": arrival.event_id,
+                "source": "weblog",
+                "voids": arrival.corrects,
+            }
+        return cls.event(
+            id=arrival.event_id,
+            subject=f"client-{cls.homes[arrival.event_id] + 1}",
+            time=arrival.event.time.isoformat() + "Z",
+            data=arrival.event.data,
+            replaces=arrival.corrects,
+        )
+
+    @classmethod
+    def get_events(cls, subscription_id, number=None):
+        """Return the events of a subscription that counted after some requests."""
+        if number not in cls.counted:
+            seen = None if number is None else range(number + 1)
+            cls.counted[number] = by_home = defaultdict(list)
+            for one in counting(cls.stored, seen):
+                home = cls.subscriptions[cls.homes[one.event_id]]
+                by_home[home.id].append(one.event)
+        return cls.counted[number][subscription_id]
 
     @staticmethod
     def make_value(pick):
@@ -105,7 +152,7 @@ class TestAggregate(UsageCase):
 
     def measure_groups(self, spec, window):
         """Return what the engine makes of the groups of a window."""
-        events = [event for _at, event in self.known[window.subscription_id]]
+        events = self.get_events(window.subscription_id)
         return measure_groups(spec.terms, spec.keys, events, window.span, spec.rules)
 
     def test_equals_the_engine(self):
@@ -118,9 +165,9 @@ class TestAggregate(UsageCase):
             ]
             self.assertEqual(found, wanted, kind)
 
-    def measure_events(self, terms, window):
-        """Return what the engine makes of the events of a window."""
-        events = [event for _at, event in self.known[window.subscription_id]]
+    def measure_events(self, terms, window, number=None):
+        """Return what the engine makes of a window after some requests."""
+        events = self.get_events(window.subscription_id, number)
         return measure(terms, events, window.span)
 
     def make_condition(self, pick):
@@ -157,6 +204,32 @@ class TestAggregate(UsageCase):
             if 0 < sum(one.count for one in wanted) < 600:
                 kinds |= {one.operator for one in conditions}
         self.assertEqual(kinds, set(OPERATORS))
+
+    def test_bounds_equal_the_engine(self):
+        """What came later does not count, what was taken back later does."""
+        pick = random.Random(17)
+        windows = self.windows()
+        keys = {"count": None, "unique": "user"}
+        specs = [
+            MeterSpec("test.request", kind, keys.get(kind, "n"))
+            for kind in AGGREGATIONS
+        ]
+        gone = set()
+        for spec in (*specs, *self.make_specs()):
+            number, bounds = pick.choice(self.bounds)
+            found = self.measure(spec, windows, bounds)
+            wanted = [
+                self.measure_events(spec.terms, window, number) for window in windows
+            ]
+            self.assertEqual(found, wanted, (spec, number))
+            by_day = get_store(self.env).aggregate_by_day(
+                spec, windows[-1], "UTC", bounds
+            )
+            self.assertEqual(
+                sum(one.count for one in by_day.values()), wanted[-1].count, spec
+            )
+            gone.add(len(self.get_events(windows[-1].subscription_id, number)))
+        self.assertGreater(len(gone), 3)
 
     def make_specs(self):
         """Return a spec of each aggregation that needs more than a key."""
@@ -294,7 +367,8 @@ class TestAggregate(UsageCase):
         windows = self.windows()
         spec = MeterSpec("test.request", "sum", "n")
         store = get_store(self.env)
-        with self.assertQueryCount(1):
+        # One question whether anything was taken back, and one for all windows.
+        with self.assertQueryCount(2):
             store.aggregate(spec, windows)
 
     def test_without_events_or_windows(self):

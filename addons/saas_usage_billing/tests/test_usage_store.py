@@ -29,17 +29,19 @@ class TestUsageStore(UsageCase):
             self.env.cr.execute(query)
 
     def test_database_refuses_every_change(self):
-        self.ingest([self.event()])
+        self.ingest([self.event(id="e1")])
         partition = partition_name(date(2026, 4, 1))
-        for table in (
+        self.ingest([{"id": "void", "source": "weblog", "voids": "e1"}])
+        tables = (
             "saas_usage_event_store",
-            "saas_usage_event",
             partition,
             "saas_usage_event_key",
-        ):
+            "saas_usage_event_void",
+        )
+        for table in (*tables, "saas_usage_event"):
             self.assertRefused(f"DELETE FROM {table}")
             self.assertRefused(f"UPDATE {table} SET event_id = 'other'")
-        for table in ("saas_usage_event_store", partition, "saas_usage_event_key"):
+        for table in tables:
             self.assertRefused(f"TRUNCATE {table}")
         self.assertEqual(len(self.events_of()), 1)
 
