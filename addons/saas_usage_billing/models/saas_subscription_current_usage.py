@@ -13,7 +13,6 @@ from odoo.addons.saas_subscription_ops.engine.period import (
 )
 
 from .saas_subscription_usage_periods import to_naive
-from .usage_store_api import get_store
 
 
 class SaasSubscription(models.Model):
@@ -31,12 +30,7 @@ class SaasSubscription(models.Model):
             price)
         """
         self.ensure_one()
-        today = local_day(now, self.tz)
-        running = [
-            period
-            for period in self._get_usage_periods(today + timedelta(days=1), True)
-            if period.start <= today < period.end
-        ]
+        running = self._get_running_periods(now)
         priced = self._get_usage_prices(running)
         return [
             {
@@ -48,7 +42,7 @@ class SaasSubscription(models.Model):
                 if price
                 else None,
             }
-            for period, measured in self._get_usage_quantities(priced).items()
+            for period, measured in self._get_live_quantities(priced).items()
             for price_id, one in measured.items()
             for price in [priced[period].browse(price_id or [])]
         ]
@@ -79,16 +73,15 @@ class SaasSubscription(models.Model):
         period, price = row["period"], row["price"]
         # sudo: the meter's name and unit, for whoever sees the subscription
         meter = self.env["saas.meter"].sudo().browse(period.meter_id)
-        store = get_store(self.env)
         spec = meter._get_spec(conditions=row["conditions"])
+        days = [period.start + timedelta(days=n) for n in range(period.days)][-92:]
         by_day = {
             day: one.quantity
-            for (day, _group), one in store.aggregate_by_day(
-                spec, period.window, self.tz
+            for day, one in self._get_live_days(
+                meter, spec, days[0], period.end
             ).items()
         }
         highest = max(by_day.values(), default=Decimal(0)) or Decimal(1)
-        days = [period.start + timedelta(days=n) for n in range(period.days)]
         return {
             "name": meter.name,
             "values": price.match_text or "",
@@ -103,10 +96,10 @@ class SaasSubscription(models.Model):
             "bars": [
                 {
                     "day": format_date(self.env, day),
-                    "quantity": by_day.get(day, Decimal(0)),
-                    "percent": int(by_day.get(day, Decimal(0)) * 100 / highest),
+                    "quantity": by_day[day],
+                    "percent": int(by_day[day] * 100 / highest),
                 }
-                for day in days[-92:]
+                for day in days
             ],
         }
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, timedelta, timezone
 
-from odoo import api, models
+from odoo import api, fields, models
 
 from odoo.addons.saas_subscription_ops.engine.period import day_start
 
@@ -135,17 +135,39 @@ class SaasSubscription(models.Model):
         :return: dict of period to dict of price id to ``Measured``: every price is
             there, and 0 where a period has no price or usage that none of them matches
         """
+        book = self.env["saas.usage.reading"]._open(
+            [period.window for period in priced], bounds or self._get_usage_bounds()
+        )
+
+        def measure(meter, spec, periods):
+            windows = [period.window for period in periods]
+            return book.aggregate(meter.id, spec, windows)
+
+        result = self._measure_priced(priced, measure, bounds)
+        if bounds:
+            # Billing runs give bounds; who only looks at something writes nothing.
+            book.close(fields.Datetime.now())
+        return result
+
+    @api.model
+    def _measure_priced(self, priced, measure, bounds=None):
+        """Measure periods with the same meter and prices at once.
+
+        :param priced: dict of ``UsagePeriod`` to its prices
+        :param measure: called with meter, ``MeterSpec`` and periods, returns the groups
+            of each period
+        :param bounds: ``Bounds`` of what is read besides
+        :return: see ``_get_usage_quantities``
+        """
         alike = defaultdict(list)
         for period, prices in priced.items():
             alike[period.meter_id, prices._get_rules()].append(period)
         result = {}
-        store = get_store(self.env)
         # sudo: whoever may see a charge need not be allowed to see the meter
         Meter = self.env["saas.meter"].sudo()
         for (meter_id, rules), own in alike.items():
-            spec = Meter.browse(meter_id)._get_spec(rules=rules)
-            windows = [period.window for period in own]
-            measured = store.aggregate(spec, windows, bounds)
+            meter = Meter.browse(meter_id)
+            measured = measure(meter, meter._get_spec(rules=rules), own)
             for period, groups in zip(own, measured, strict=True):
                 result[period] = self._share_out(priced[period], rules, groups)
         return {period: result[period] for period in priced}

@@ -8,3 +8,9 @@ class BigMany2one(fields.Many2one):
     """A link to a record whose id is a ``bigint``."""
 
     _column_type = ("int8", "bigint")
+
+
+class BigInteger(fields.Integer):
+    """A number beyond the range of Odoo's own integers."""
+
+    _column_type = ("int8", "bigint")

@@ -1,0 +1,275 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""Requests to live figures, each exactly once."""
+
+from datetime import datetime, timedelta, timezone
+from itertools import groupby
+
+from odoo import api, models
+from odoo.tools import SQL
+
+from .usage_bucket import (
+    Requests,
+    add_requests,
+    find_differences,
+    forget_keys,
+    rebuild_days,
+    touched,
+    voided,
+)
+from .usage_bucket_state import KEPT_DAYS, extend, sync_states, throw_away
+
+#: Requests counted in one transaction.
+REQUESTS = 200
+#: Numbers further apart than this are read on their own: the events of one that ended
+#: late lie far from those of its neighbours.
+_APART = 2_000
+#: Part of the days that are compared with their events every day, and how far back.
+SHARE, CHECKED_DAYS = 0.01, 35
+DIFFERENCE = "usage.bucket_difference"
+
+
+class SaasUsageCounting(models.AbstractModel):
+    """Adds what arrives to the buckets behind the live figures.
+
+    Whatever goes wrong, the transaction that counted a request has marked it, too.
+    """
+
+    _name = "saas.usage.counting"
+    _description = "Counting of Usage"
+
+    # ------------------------------------------------------------------
+    # Jobs
+    # ------------------------------------------------------------------
+    @api.model
+    def _cron_count(self):
+        """Count what arrived; commit after each portion of requests."""
+        cron = self.env["ir.cron"]
+        cron._commit_progress(remaining=self._count_waiting())
+        while True:
+            counted = self._count()
+            if not cron._commit_progress(counted) or not counted:
+                break
+        while self._extend():
+            if not cron._commit_progress():
+                break
+
+    @api.model
+    def _cron_check(self):
+        """Compare some of the buckets with their events, forget old keys."""
+        self._check(SHARE)
+        forget_keys(self.env, self._get_today() - timedelta(days=KEPT_DAYS))
+
+    # ------------------------------------------------------------------
+    # Count
+    # ------------------------------------------------------------------
+    @api.model
+    def _count(self):
+        """Count some requests. Safe to run twice, late, or at the same time.
+
+        :return: number of requests counted
+        """
+        if not self._begin():
+            return 0
+        meters = self._get_counted()
+        sync_states(self.env, meters, self._get_today())
+        rows = self._take_requests()
+        if not rows:
+            return 0
+        ids = [row[0] for row in rows]
+        self.env.cr.execute(
+            "UPDATE saas_usage_batch SET is_counted = TRUE WHERE id = ANY(%s)", [ids]
+        )
+        # Before anything is made anew, which sees all that is marked.
+        subscriptions = self._add(meters, rows)
+        self._rebuild_voided(meters, ids)
+        self._after_count(subscriptions)
+        return len(ids)
+
+    @api.model
+    def _extend(self):
+        """Make buckets that are missing, a month of some subscriptions at a time.
+
+        :return: number of subscriptions; 0 when nothing is missing
+        """
+        if not self._begin():
+            return 0
+        return extend(self.env, self._get_counted(), self._get_today())
+
+    @api.model
+    def _begin(self):
+        """Return whether nobody else counts. Who comes second leaves it to the first.
+
+        One that saw the requests before the other had marked them fails when it locks
+        them, and is repeated.
+        """
+        query = SQL("SELECT pg_try_advisory_xact_lock(hashtext('saas_usage_bucket'))")
+        return self.env.execute_query(query)[0][0]
+
+    @api.model
+    def _get_today(self):
+        return datetime.now(timezone.utc).date()
+
+    @api.model
+    def _get_counted(self):
+        """Return the meters whose events can be added up.
+
+        :return: list of ``Counted``
+        """
+        # sudo: figures are the same for every reader
+        meters = self.env["saas.meter"].sudo().with_context(active_test=False)
+        return [one for meter in meters.search([]) for one in meter._get_counted()]
+
+    @api.model
+    def _count_waiting(self):
+        """Return the number of requests that are not counted yet."""
+        query = SQL(
+            "SELECT count(*) FROM saas_usage_batch WHERE is_counted IS NOT TRUE"
+        )
+        return self.env.execute_query(query)[0][0]
+
+    @api.model
+    def _take_requests(self):
+        """Lock the oldest requests that are not counted.
+
+        :return: list of (id, first and last event time, first and last event number)
+        """
+        return self.env.execute_query(
+            SQL(
+                """
+                SELECT id, time_min, time_max, row_min, row_max
+                  FROM saas_usage_batch
+                 WHERE is_counted IS NOT TRUE
+                 ORDER BY id
+                 LIMIT %s
+                   FOR UPDATE
+                """,
+                REQUESTS,
+            )
+        )
+
+    @api.model
+    def _add(self, meters, rows):
+        """Add the events of requests to the buckets.
+
+        :return: ids of the subscriptions that got some
+        """
+        subscriptions = set()
+        for requests in self._split(row for row in rows if row[1]):
+            types = touched(self.env, requests)
+            for own in types.values():
+                subscriptions |= own
+            for meter in meters:
+                if meter.spec.event_type in types:
+                    add_requests(self.env, meter, requests)
+        return subscriptions
+
+    @api.model
+    def _split(self, rows):
+        """Yield ``Requests`` whose events lie together."""
+        portions, last = [], None
+        for row in rows:
+            is_bounded = row[3] is not None
+            if (
+                last is None
+                or row[0] - last[0] > _APART
+                or is_bounded != (last[3] is not None)
+            ):
+                portions.append([])
+            portions[-1].append(row)
+            last = row
+        for own in portions:
+            ids, firsts, lasts, lows, highs = zip(*own, strict=True)
+            bounds = (min(lows), max(highs)) if lows[0] is not None else None
+            yield Requests(list(ids), (min(firsts), max(lasts)), bounds)
+
+    @api.model
+    def _rebuild_voided(self, meters, ids):
+        """Make the days anew of which requests took events back."""
+        found = sorted(voided(self.env, ids))
+        for (event_type, day), own in groupby(found, key=lambda row: row[:2]):
+            subscriptions = [row[2] for row in own]
+            for meter in meters:
+                if meter.spec.event_type == event_type:
+                    # The UTC day touches two local ones.
+                    first = day - timedelta(days=1)
+                    last = day + timedelta(days=2)
+                    rebuild_days(self.env, meter, subscriptions, first, last)
+
+    @api.model
+    def _after_count(self, subscription_ids):
+        """Do what has to follow on new usage. Hook.
+
+        :param set subscription_ids: those that got events
+        """
+
+    # ------------------------------------------------------------------
+    # Check
+    # ------------------------------------------------------------------
+    @api.model
+    def _check(self, share):
+        """Compare a part of the days with their events; what differs is made anew.
+
+        :param float share: part of all days, up to 1
+        """
+        if not self._begin():
+            return
+        today = self._get_today()
+        for meter in self._get_counted():
+            days = self._choose_days(meter, today, share)
+            differing = find_differences(self.env, meter, days)
+            if differing:
+                self._note_differences(meter, differing)
+                pairs = {(row[0], meter.meter_id) for row in differing}
+                throw_away(self.env, sorted(pairs), today)
+
+    @api.model
+    def _choose_days(self, meter, today, share, subscription_ids=None):
+        """Return (subscription, day) of the days to look at.
+
+        :param Counted meter: whose
+        :param float share: part of them
+        :param list subscription_ids: only these
+        """
+        return self.env.execute_query(
+            SQL(
+                """
+                SELECT s.subscription_id, d.day::date
+                  FROM saas_usage_bucket_state s
+                  JOIN generate_series(%(first)s::date, %(today)s, '1 day') AS d(day)
+                    ON d.day >= s.complete_from
+                 WHERE s.meter_id = %(meter)s AND s.digest = %(digest)s
+                   AND (%(ids)s::integer[] IS NULL
+                        OR s.subscription_id = ANY(%(ids)s::integer[]))
+                   AND random() <= %(share)s
+                """,
+                first=today - timedelta(days=CHECKED_DAYS),
+                today=today,
+                meter=meter.meter_id,
+                digest=meter.digest,
+                ids=subscription_ids,
+                share=share,
+            )
+        )
+
+    @api.model
+    def _note_differences(self, meter, differing):
+        """Raise the exception of each subscription whose live figures were wrong."""
+        # sudo: as for the search
+        name = self.env["saas.meter"].sudo().browse(meter.meter_id).display_name
+        for subscription_id, own in groupby(differing, key=lambda row: row[0]):
+            days = ", ".join(str(day) for _subscription, day in own)
+            subscription = self.env["saas.subscription"].browse(subscription_id)
+            subscription._saas_raise(
+                DIFFERENCE,
+                self.env._(
+                    "Live figures of %(meter)s were not what the events of %(days)s add"
+                    " up to. They are counted anew; invoices read the events and are"
+                    " not concerned. Retry once counted, and report it if it comes"
+                    " back.",
+                    meter=name,
+                    days=days,
+                ),
+                queue="finance",
+                severity="high",
+                retry_method="saas_retry_bucket_difference",
+            )

@@ -1,0 +1,148 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""Which subscriptions and meters have buckets, since when, and by which definition."""
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+
+from odoo.tools import SQL
+
+from .usage_bucket import Counted, rebuild_days
+
+#: How far back buckets go: a yearly period and what comes late.
+KEPT_DAYS = 400
+#: Subscriptions whose buckets are made in one statement.
+_TOGETHER = 100
+
+
+def _nothing_from(today: date) -> date:
+    """Return the day buckets that have nothing yet are complete from: far ahead."""
+    return (today.replace(day=1) + timedelta(days=70)).replace(day=1)
+
+
+def sync_states(env, meters: Iterable[Counted], today: date):
+    """Begin to count what is sold now, and anew what is defined differently by now.
+
+    Buckets of another definition or time zone are thrown away; ``extend`` makes them
+    again, and until then live figures are read from the events.
+
+    :param env: environment
+    :param meters: all that are counted
+    :param today: UTC
+    """
+    env.flush_all()
+    nothing = _nothing_from(today)
+    begun = env.execute_query(
+        SQL(
+            """
+            INSERT INTO saas_usage_bucket_state AS b (
+                subscription_id, meter_id, digest, tz, wanted_from, complete_from
+            )
+            SELECT s.id, m.id, m.digest, s.tz,
+                   GREATEST(min(l.date_start), %(oldest)s), %(nothing)s
+              FROM unnest(%(meters)s::integer[], %(digests)s::text[]) AS m(id, digest)
+              JOIN product_template t ON t.saas_meter_id = m.id
+              JOIN product_product v ON v.product_tmpl_id = t.id
+              JOIN saas_subscription_line l
+                ON l.product_id = v.id AND l.kind = 'usage'
+              JOIN saas_subscription s
+                ON s.id = l.subscription_id
+               AND s.state IN ('trial', 'active', 'paused')
+             GROUP BY s.id, m.id, m.digest
+            ON CONFLICT (subscription_id, meter_id) DO UPDATE
+               SET digest = excluded.digest, tz = excluded.tz,
+                   wanted_from = LEAST(excluded.wanted_from, b.wanted_from),
+                   complete_from = CASE
+                       WHEN (b.digest, b.tz) != (excluded.digest, excluded.tz)
+                       THEN excluded.complete_from
+                       ELSE b.complete_from
+                   END
+             WHERE (b.digest, b.tz) != (excluded.digest, excluded.tz)
+                OR excluded.wanted_from < b.wanted_from
+            RETURNING subscription_id, meter_id, complete_from
+            """,
+            meters=[meter.meter_id for meter in meters],
+            digests=[meter.digest for meter in meters],
+            oldest=today - timedelta(days=KEPT_DAYS),
+            nothing=nothing,
+        )
+    )
+    _clear(env, [(one, two) for one, two, since in begun if since == nothing])
+
+
+def throw_away(env, pairs: list[tuple[int, int]], today: date):
+    """Throw buckets away; ``extend`` makes them again.
+
+    :param env: environment
+    :param pairs: subscription and meter ids
+    :param today: UTC
+    """
+    env.cr.execute(
+        SQL(
+            "UPDATE saas_usage_bucket_state SET complete_from = %s"
+            " WHERE (subscription_id, meter_id) IN (%s)",
+            _nothing_from(today),
+            _pairs(pairs),
+        )
+    )
+    _clear(env, pairs)
+
+
+def _pairs(pairs: list[tuple[int, int]]) -> SQL:
+    return SQL(
+        "SELECT * FROM unnest(%s::integer[], %s::integer[])",
+        [subscription for subscription, _meter in pairs],
+        [meter for _subscription, meter in pairs],
+    )
+
+
+def _clear(env, pairs: list[tuple[int, int]]):
+    for table in ("saas_usage_bucket", "saas_usage_bucket_key"):
+        env.cr.execute(
+            SQL(
+                "DELETE FROM %s WHERE (subscription_id, meter_id) IN (%s)",
+                SQL.identifier(table),
+                _pairs(pairs),
+            )
+        )
+
+
+def extend(env, meters: Iterable[Counted], today: date) -> int:
+    """Make the buckets of one more month, for some subscriptions of one meter.
+
+    :param env: environment
+    :param meters: all that are counted
+    :param today: UTC
+    :return: number of subscriptions; 0 when nothing is missing
+    """
+    by_id = {meter.meter_id: meter for meter in meters}
+    found = env.execute_query(
+        SQL(
+            """
+            SELECT meter_id, complete_from, (array_agg(subscription_id))[:%s]
+              FROM saas_usage_bucket_state
+             WHERE complete_from > wanted_from AND meter_id = ANY(%s)
+             GROUP BY meter_id, complete_from
+             ORDER BY complete_from DESC
+             LIMIT 1
+            """,
+            _TOGETHER,
+            list(by_id),
+        )
+    )
+    if not found:
+        return 0
+    [[meter_id, complete_from, ids]] = found
+    this_month = today.replace(day=1)
+    first = (complete_from - timedelta(days=1)).replace(day=1)
+    first = min(first, this_month)
+    rebuild_days(env, by_id[meter_id], ids, first, complete_from)
+    env.cr.execute(
+        SQL(
+            "UPDATE saas_usage_bucket_state SET complete_from = %s"
+            " WHERE meter_id = %s AND subscription_id = ANY(%s)",
+            first,
+            meter_id,
+            ids,
+        )
+    )
+    return len(ids)

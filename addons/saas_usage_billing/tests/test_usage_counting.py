@@ -1,0 +1,423 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+import itertools
+import random
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from unittest.mock import patch
+
+from odoo import Command
+from odoo.exceptions import UserError
+from odoo.tests import tagged
+
+from ..engine.filters import Condition
+from ..models import saas_usage_event_counting
+from ..models.usage_bucket_read import find_countable
+from ..models.usage_bucket_state import sync_states
+from ..models.usage_store_api import get_store
+from .common import UsageCase
+
+FIRST = date(2026, 3, 1)
+LAST = date(2026, 4, 1)
+NOW = datetime(2026, 3, 31, 12, tzinfo=timezone.utc)
+
+
+class CountingCase(UsageCase):
+    """Usage world whose events are counted by hand."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.counting = cls.env["saas.usage.counting"]
+        cls.startClassPatcher(
+            patch.object(type(cls.counting), "_get_today", lambda _self: NOW.date())
+        )
+
+    def count_all(self):
+        while self.counting._count():
+            pass
+        while self.counting._extend():
+            pass
+
+    def get_days(self, subscription=None, first=FIRST, last=LAST):
+        return (subscription or self.subscription)._make_days(first, last)
+
+    def is_countable(self, meter, subscription=None, **kwargs):
+        period = self.get_days(subscription)
+        (counted,) = meter._get_counted()
+        spec = meter._get_spec(**kwargs)
+        return bool(find_countable(self.env, counted, spec, [period]))
+
+    def forbid_raw(self):
+        """Make reading events a failure."""
+
+        def refuse(_store, _spec, windows, _bounds=None):
+            self.assertFalse(list(windows))
+            return []
+
+        self.patch(type(get_store(self.env)), "aggregate", refuse)
+
+
+@tagged("post_install", "-at_install")
+class TestUsageCounting(CountingCase):
+    """Buckets give what the events give, each request counted once."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.meters = cls.env["saas.meter"]
+        for kind in ("sum", "max", "min", "avg", "latest", "weighted_sum"):
+            cls.meters += cls.create_meter(
+                kind, kind, kind, "n", allow_negative=kind in ("sum", "latest")
+            )
+        for kind in ("unique", "unique_days"):
+            cls.meters += cls.create_meter(kind, kind, kind, "user")
+        cls.meters += cls.create_meter(
+            "ops", "ops", "unique", "user", operation_key="op"
+        )
+        for inner, outer in itertools.product(
+            ("count", "sum", "max", "avg"), ("max", "sum", "avg")
+        ):
+            cls.meters += cls.create_meter(
+                *(f"{inner} {outer}", f"{inner}_{outer}", "window", "n"),
+                window_unit="day",
+                window_size=1 + len(inner) % 3,
+                window_aggregation=inner,
+                window_outer=outer,
+            )
+        cls.split = cls.create_meter(
+            *("split", "split", "sum", "n"),
+            dimension_ids=[
+                Command.create({"key": "region", "name": "Region"}),
+                Command.create({"key": "plan", "name": "Plan"}),
+            ],
+            filter_ids=[
+                Command.create({"key": "user", "operator": "!=", "value": "bob"})
+            ],
+        )
+        cls.meters += cls.split
+        cls.products = cls.calls + cls.traffic
+        for meter in cls.meters:
+            cls.products += cls.create_product(meter.name, meter)
+        zones = ["UTC", "Europe/Berlin", "America/Los_Angeles"]
+        cls.subscriptions = cls.env["saas.subscription"]
+        for number, tz in enumerate(zones):
+            cls.subscriptions += cls.create_subscription(
+                cls.create_partner(f"Zone {number}"), cls.products, tz=tz
+            )
+            cls.tie(f"zone-{number}", cls.subscriptions[-1])
+        cls.meters += cls.calls_meter
+
+    @classmethod
+    def make_events(cls, number, seed):
+        pick = random.Random(seed)
+        return [
+            cls.event(
+                subject=f"zone-{pick.randrange(3)}",
+                time=(
+                    datetime(2026, 2, 27) + timedelta(minutes=10 * pick.randrange(4700))
+                ).isoformat()
+                + "Z",
+                data={
+                    "bytes": pick.randrange(100),
+                    "n": pick.choice(
+                        [
+                            pick.randrange(90),
+                            Decimal(pick.randrange(10**6)) / 1000,
+                            "7.5",
+                        ]
+                    ),
+                    "user": pick.choice(["ann", "bob", "cid", "1"]),
+                    "op": pick.choice(["add", "remove"]),
+                    "region": pick.choice(["eu", "us", 7, Decimal("7.0"), "7", None]),
+                    "plan": pick.choice(["a", "b", True, ["a"]]),
+                },
+            )
+            for _number in range(number)
+        ]
+
+    def assert_same(self, meters=None):
+        """Compare buckets with events, whole periods and days."""
+        for meter in meters or self.meters:
+            for subscription in self.subscriptions:
+                period = self.get_days(subscription)
+                spec = meter._get_spec()
+                self.assertTrue(self.is_countable(meter, subscription), meter.name)
+                found = subscription._measure_live(meter, spec, [period])
+                wanted = get_store(self.env).aggregate(spec, [period.window])
+                self.assertEqual(found, wanted, (meter.name, subscription.tz))
+                self.assertTrue(wanted[0][()].count, meter.name)
+
+    def test_equals_the_events(self):
+        events = self.make_events(400, 1)
+        self.ingest(events[:150])
+        self.count_all()
+        for start in range(150, 400, 50):
+            self.ingest(events[start : start + 50])
+            self.count_all()
+        self.assert_same()
+        self.assertFalse(self.counting._count_waiting())
+        found = self.subscriptions[1]._get_live_days(
+            self.meters[0], self.meters[0]._get_spec(), FIRST, LAST
+        )
+        wanted = get_store(self.env).aggregate_by_day(
+            self.meters[0]._get_spec(),
+            self.get_days(self.subscriptions[1]).window,
+            "Europe/Berlin",
+        )
+        self.assertEqual(
+            {day: one for day, one in found.items() if one.count},
+            {day: one for (day, _group), one in wanted.items()},
+        )
+
+    def test_dimensions_equal_the_events(self):
+        self.ingest(self.make_events(300, 2))
+        self.count_all()
+        store, spec = get_store(self.env), self.split._get_spec(by_dimension=True)
+        for subscription in self.subscriptions:
+            period = self.get_days(subscription)
+            self.assertTrue(self.is_countable(self.split, subscription))
+            found = subscription._measure_live(self.split, spec, [period])
+            self.assertEqual(found, store.aggregate(spec, [period.window]))
+            self.assertGreater(len(found[0]), 9)
+
+    def test_conditions_on_dimensions(self):
+        self.ingest(self.make_events(300, 3))
+        self.count_all()
+        plain = self.split._get_spec()
+        for condition, is_known in (
+            (Condition("region", "in", ("eu", "7")), True),
+            (Condition("plan", "missing"), True),
+            (Condition("op", "=", ("add",)), False),
+        ):
+            spec = type(plain)(
+                *(plain.event_type, plain.aggregation, plain.value_key),
+                conditions=(*plain.conditions, condition),
+            )
+            for subscription in self.subscriptions:
+                period = self.get_days(subscription)
+                (counted,) = self.split._get_counted()
+                known = find_countable(self.env, counted, spec, [period])
+                self.assertEqual(bool(known), is_known, condition)
+                found = subscription._measure_live(self.split, spec, [period])
+                wanted = get_store(self.env).aggregate(spec, [period.window])
+                self.assertEqual(found, wanted, condition)
+
+    def test_reads_no_events(self):
+        self.ingest(self.make_events(20, 4))
+        self.count_all()
+        self.forbid_raw()
+        usage = self.subscriptions[0]._get_current_usage(NOW)
+        self.assertEqual(len(usage), len(self.products))
+        self.assertTrue(self.subscriptions[0]._render_current_usage(NOW))
+
+    def test_changed_time_zone(self):
+        subscription = self.subscriptions[0]
+        self.ingest(self.make_events(60, 5))
+        self.count_all()
+        subscription.tz = "Asia/Tokyo"
+        self.assertFalse(self.is_countable(self.calls_meter, subscription))
+        self.count_all()
+        self.assert_same(self.calls_meter + self.meters[0])
+
+
+@tagged("post_install", "-at_install")
+class TestUsageCountingOnce(CountingCase):
+    """Whatever happens, a request is counted once; what changed is counted anew."""
+
+    def test_others_are_read_from_the_events(self):
+        percentile = self.create_meter("p", "p", "percentile", "n")
+        hours = self.create_meter("h", "h", "window", "n", window_unit="hour")
+        self.assertFalse(percentile._get_counted() + hours._get_counted())
+        product = self.create_product("p", percentile)
+        subscription = self.create_subscription(self.create_partner("P"), product)
+        self.tie("p", subscription)
+        self.store(3, "2026-03-10", subject="p", n=5)
+        self.count_all()
+        (row,) = subscription._get_current_usage(NOW)
+        self.assertEqual(row["quantity"], 5)
+        # the same key may be in several groups
+        users = self.create_meter(
+            *("u", "u", "unique", "user"),
+            dimension_ids=[Command.create({"key": "plan", "name": "Plan"})],
+        )
+        users_of = self.create_product("u", users)
+        other = self.create_subscription(self.create_partner("U"), users_of)
+        self.tie("u", other)
+        self.store(2, "2026-03-10", subject="u", user="a", plan="x", n=1)
+        self.store(2, "2026-03-10", subject="u", user="a", plan="y", n=1)
+        self.count_all()
+        self.assertTrue(self.is_countable(users, other))
+        self.assertFalse(self.is_countable(users, other, by_dimension=True))
+        self.assertEqual(other._get_current_usage(NOW)[0]["quantity"], 1)
+
+    # Once ---------------------------------------------------------------
+    def get_calls(self):
+        return self.subscription._get_current_usage(NOW)[0]["quantity"]
+
+    def test_counts_once(self):
+        self.count_all()
+        self.store(5, "2026-03-10")
+        self.assertEqual(self.counting._count(), 1)
+        self.counting._extend()
+        self.count_all()
+        self.assertEqual(self.counting._count(), 0)
+        self.assertEqual(self.get_calls(), 5)
+        self.store(2, "2026-03-10")
+        # not counted yet, and not missed either
+        self.assertEqual(self.get_calls(), 5)
+        self.count_all()
+        self.assertEqual(self.get_calls(), 7)
+
+    def test_a_failure_counts_nothing(self):
+        self.store(5, "2026-03-10")
+        self.count_all()
+        self.store(2, "2026-03-11")
+
+        def fail(_self, _ids):
+            raise ValueError("killed")
+
+        with (
+            patch.object(type(self.counting), "_after_count", fail),
+            self.assertRaises(ValueError),
+        ):
+            self.counting._count()
+        self.assertEqual(self.get_calls(), 5)
+        self.count_all()
+        self.assertEqual(self.get_calls(), 7)
+
+    def test_one_that_ended_late(self):
+        """Numbers are drawn at the start: who has the lowest may be seen last."""
+        late = self.store(3, "2026-03-10").batch_id
+        self.env.cr.execute(
+            "UPDATE saas_usage_batch SET is_counted = TRUE WHERE id = %s", [late]
+        )
+        self.store(4, "2026-03-11")
+        self.env.cr.execute(
+            "SELECT setval('saas_usage_batch_id_seq', %s)", [late + 50_000]
+        )
+        self.store(5, "2026-03-12")
+        self.env.cr.execute(
+            "UPDATE saas_usage_batch SET is_counted = NULL WHERE id = %s", [late]
+        )
+        self.count_all()
+        self.assertEqual(self.get_calls(), 12)
+
+    def test_requests_without_event_numbers(self):
+        """Requests of an earlier version do not know where their events lie."""
+        self.store(3, "2026-03-10")
+        self.env.cr.execute(
+            "UPDATE saas_usage_batch SET row_min = NULL, row_max = NULL"
+        )
+        self.store(4, "2026-03-11")
+        self.count_all()
+        self.assertEqual(self.get_calls(), 7)
+
+    def test_behind(self):
+        """Figures that would say too little are read from the events."""
+        self.store(5, "2026-03-10")
+        self.count_all()
+        self.store(2, "2026-03-10")
+        self.env.cr.execute(
+            "UPDATE saas_usage_batch SET received_at = received_at - interval '1 hour'"
+        )
+        self.assertEqual(self.get_calls(), 7)
+
+    # Anew ---------------------------------------------------------------
+    def test_changed_meter(self):
+        self.store(2, "2026-03-10", bytes=3)
+        self.count_all()
+        self.assertTrue(self.is_countable(self.bytes_meter))
+        self.bytes_meter.filter_ids = [
+            Command.create({"key": "bytes", "operator": ">", "value": "5"})
+        ]
+        # until it is counted anew, the events are read
+        self.assertFalse(self.is_countable(self.bytes_meter))
+        self.assertEqual(self.subscription._get_current_usage(NOW)[1]["quantity"], 0)
+        self.count_all()
+        self.assertTrue(self.is_countable(self.bytes_meter))
+        self.assertEqual(self.subscription._get_current_usage(NOW)[1]["quantity"], 0)
+
+    def test_sold_later(self):
+        """A line of the past finds the events that came before it."""
+        self.store(2, "2026-03-10", path="/")
+        self.count_all()
+        users = self.create_meter("Users", "users", "unique", "path")
+        product = self.create_product("Users", users)
+        self.subscription.line_ids = [
+            Command.create({"product_id": product.id, "date_start": FIRST})
+        ]
+        self.assertEqual(self.subscription._get_current_usage(NOW)[2]["quantity"], 1)
+        self.count_all()
+        self.assertTrue(self.is_countable(users))
+        self.assertEqual(self.subscription._get_current_usage(NOW)[2]["quantity"], 1)
+
+    def test_waiting_requests_are_not_counted_twice(self):
+        """Buckets made anew leave out what counting will add."""
+        self.store(2, "2026-03-10")
+        self.count_all()
+        self.store(3, "2026-03-10")
+        self.env.cr.execute("DELETE FROM saas_usage_bucket_state")
+        meters = self.counting._get_counted()
+
+        sync_states(self.env, meters, NOW.date())
+        while self.counting._extend():
+            pass
+        self.assertEqual(self.get_calls(), 2)
+        self.count_all()
+        self.assertEqual(self.get_calls(), 5)
+
+    # Check --------------------------------------------------------------
+    def test_check(self):
+        self.store(5, "2026-03-10")
+        self.count_all()
+        self.counting._check(1)
+        Exceptions = self.env["saas.exception"]
+        domain = [("code", "=", "usage.bucket_difference")]
+        self.assertFalse(Exceptions.search(domain))
+        # given a bucket that is wrong, and a day that is missing
+        self.env.cr.execute(
+            "UPDATE saas_usage_bucket SET events = events + 1 WHERE meter_id = %s"
+            " AND subscription_id = %s",
+            [self.calls_meter.id, self.subscription.id],
+        )
+        self.assertEqual(self.get_calls(), 6)
+        with self.assertRaises(UserError):
+            self.subscription.saas_retry_bucket_difference()
+        self.counting._check(1)
+        found = Exceptions.search(domain)
+        self.assertEqual(found.res_id, self.subscription.id)
+        self.assertIn("2026-03-10", found.name)
+        # then it is read from the events until it is counted anew
+        self.assertFalse(self.is_countable(self.calls_meter))
+        self.assertEqual(self.get_calls(), 5)
+        self.count_all()
+        self.assertTrue(self.is_countable(self.calls_meter))
+        self.assertEqual(self.get_calls(), 5)
+        self.subscription.saas_retry_bucket_difference()
+        self.assertEqual(found.state, "resolved")
+
+    # Wake ---------------------------------------------------------------
+    def test_woken_by_events(self):
+        cron = self.env.ref("saas_usage_billing.ir_cron_saas_usage_count")
+        triggers = self.env["ir.cron.trigger"]
+        domain = [("cron_id", "=", cron.id)]
+        before = triggers.search_count(domain)
+        with patch.object(saas_usage_event_counting, "_woken", {}):
+            self.ingest([self.event()], dry_run=True)
+            self.ingest([self.event(subject="nobody")])
+            self.assertEqual(triggers.search_count(domain), before)
+            self.store(1, "2026-03-10")
+            self.store(1, "2026-03-10")
+        self.assertEqual(triggers.search_count(domain), before + 1)
+
+    def test_job(self):
+        self.store(4, "2026-03-10")
+        with self.enter_registry_test_mode():
+            self.env.ref(
+                "saas_usage_billing.ir_cron_saas_usage_count"
+            ).method_direct_trigger()
+            self.env.ref(
+                "saas_usage_billing.ir_cron_saas_usage_count_check"
+            ).method_direct_trigger()
+        self.assertTrue(self.is_countable(self.calls_meter))
+        self.assertEqual(self.get_calls(), 4)
