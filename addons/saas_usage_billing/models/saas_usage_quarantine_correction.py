@@ -33,7 +33,7 @@ class SaasUsageQuarantine(models.Model):
         rows = self.browse(self._find_corrections(event_ids))
         for company, own in rows.grouped("company_id").items():
             for seen_at, group in own.grouped("first_seen_at").items():
-                self._replay_group(company, seen_at, group, is_follow_up)
+                self._replay_group(company, seen_at, group, is_follow_up=is_follow_up)
         rows.invalidate_recordset()
         return rows.filtered(lambda row: row.state == "replayed").mapped("event_id")
 

@@ -12,10 +12,12 @@ from .common import NOW, UsageFixture
 
 SENDERS = 4
 EVENTS = 150
+ROUNDS = 5
 TYPE = "threads.request"
 _TABLES = (
     "saas_usage_event_store",
     "saas_usage_event_key",
+    "saas_usage_event_void",
 )
 
 
@@ -79,6 +81,9 @@ class TestIngestThreads(UsageFixture, BaseCase):
                 cr.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
                 cr.execute(f"DELETE FROM {table} WHERE source_id = %s", [source])
                 cr.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+            cr.execute(
+                "DELETE FROM saas_usage_quarantine WHERE source_id = %s", [source]
+            )
             cr.execute("DELETE FROM saas_usage_batch WHERE source_id = %s", [source])
             env = api.Environment(cr, SUPERUSER_ID, {})
             for model, record_id in reversed(self.made):
@@ -92,6 +97,56 @@ class TestIngestThreads(UsageFixture, BaseCase):
             Event._start_ingest()
             results[number] = Event._ingest(events, at=NOW).counts
 
+    def send_at_once(self, batches):
+        """Send batches in transactions of the same time; return their counts."""
+        results, gate = {}, threading.Barrier(len(batches))
+        threads = [
+            threading.Thread(target=self.send, args=(batch, n, results, gate))
+            for n, batch in enumerate(batches)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        self.assertEqual(len(results), len(batches))
+        return results
+
+    def test_events_and_what_takes_them_back_at_once(self):
+        for number in range(ROUNDS):
+            events = [
+                self.event(
+                    id=f"{number}-{n}",
+                    source=TYPE,
+                    type=TYPE,
+                    time="1995-07-01T10:00:00Z",
+                )
+                for n in range(20)
+            ]
+            # Each half also brings replacements, which the other half voids.
+            voids, more = [], []
+            for event in events:
+                new = {**event, "id": f"r{event['id']}", "replaces": event["id"]}
+                void = {"id": f"v{new['id']}", "source": TYPE, "voids": new["id"]}
+                more.append(new)
+                voids.append(void)
+            self.send_at_once(
+                [events, more, voids, voids[::-1], more[::-1] + events[:5]]
+            )
+        with self.registry.cursor() as cr:
+            cr.execute(
+                "SELECT (SELECT count(*) FROM saas_usage_event_store"
+                "         WHERE source_id = %(source)s),"
+                "       (SELECT count(*) FROM saas_usage_event_void"
+                "         WHERE source_id = %(source)s),"
+                "       (SELECT count(*) FROM saas_usage_event_key"
+                "         WHERE source_id = %(source)s),"
+                "       (SELECT count(*) FROM saas_usage_quarantine"
+                "         WHERE source_id = %(source)s AND state = 'open')",
+                {"source": dict(self.made)["saas.usage.source"]},
+            )
+            total = ROUNDS * 20
+            self.assertEqual(cr.fetchone(), (2 * total, 2 * total, 3 * total, 0))
+
     def test_same_new_ids_at_once(self):
         # A month without a partition: everybody wants to create it, too.
         events = [
@@ -100,19 +155,9 @@ class TestIngestThreads(UsageFixture, BaseCase):
             )
             for n in range(EVENTS)
         ]
-        results, gate = {}, threading.Barrier(SENDERS)
-        threads = [
-            threading.Thread(
-                target=self.send,
-                args=(events[::1] if n % 2 else events[::-1], n, results, gate),
-            )
-            for n in range(SENDERS)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(60)
-        self.assertEqual(len(results), SENDERS)
+        results = self.send_at_once(
+            [events[::1] if n % 2 else events[::-1] for n in range(SENDERS)]
+        )
         self.assertEqual(sum(counts["stored"] for counts in results.values()), EVENTS)
         self.assertEqual(
             sum(counts["duplicate"] for counts in results.values()),
