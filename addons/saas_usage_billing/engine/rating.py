@@ -40,7 +40,7 @@ from .money import (
     round_unit,
     subtract,
 )
-from .tiers import RatedLine, Tier, check_tiers, join_lines
+from .tiers import RatedLine, Tier, check_tiers, join_lines, negated
 
 PIPELINE = (
     "convert",
@@ -415,20 +415,10 @@ def rate_part(
     earlier = ZERO
     if before:
         earlier = billable(convert(before, terms), terms.free_units)
-        lines.extend(_negative(old) for old in MODELS[terms.model](earlier, terms))
+        lines.extend(negated(old) for old in MODELS[terms.model](earlier, terms))
     amount = add(row.amount for row in lines)
     steps = _adjust(terms, amount, billed_before, last, credits)
     return RatedUsage(line, upto, subtract(units, earlier), tuple(lines), steps)
-
-
-def _negative(line: RatedLine) -> RatedLine:
-    """Return a line that takes an earlier one back."""
-    return replace(
-        line,
-        quantity=negative(line.quantity),
-        flat=negative(line.flat),
-        amount=negative(line.amount),
-    )
 
 
 def rate_windows(terms: PriceTerms, quantities: Sequence[Decimal]) -> Decimal:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from .errors import TierError
-from .money import ZERO, add, subtract
+from .money import ZERO, add, negative, subtract
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +123,19 @@ def find_span(tiers: Sequence[Tier], quantity: Decimal) -> Span:
     :raise TierError: see :func:`check_tiers`
     """
     return next(span for span in spans(tiers) if span.holds(quantity))
+
+
+def negated(line: RatedLine) -> RatedLine:
+    """Return a line that takes another one back.
+
+    :param line: of a price
+    """
+    return replace(
+        line,
+        quantity=negative(line.quantity),
+        flat=negative(line.flat),
+        amount=negative(line.amount),
+    )
 
 
 def join_lines(lines: Iterable[RatedLine]) -> tuple[RatedLine, ...]:
