@@ -23,6 +23,7 @@ OPERATIONS = [
     ("post", "/saas/v1/usage/watermarks"),
     ("get", "/saas/v1/usage/status"),
     ("get", "/saas/v1/usage/current"),
+    ("get", "/saas/v1/entitlements/{subject}"),
 ]
 # What is wrong with an event is its answer, not a status: no check of rejections.
 load_all_checks()
@@ -77,7 +78,7 @@ def test_other_methods_are_named(server, key, method, path):
     for other in {"GET", "POST", "PUT", "DELETE", "PATCH"} - {method.upper()}:
         answer = requests.request(
             other,
-            server.url + path.format(code="weblog"),
+            server.url + path.format(code="weblog", subject="a/b"),
             headers={"Authorization": f"Bearer {key}"},
             timeout=60,
         )

@@ -1,5 +1,6 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from . import dispatcher
+from . import entitlement
 from . import openapi
 from . import usage
 from . import usage_source

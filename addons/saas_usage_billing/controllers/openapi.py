@@ -237,7 +237,13 @@ def _current():
         "summary": "Ask for quantity and amount of the running period",
         "description": "Give subject and source, or subscription.",
         "parameters": [
-            *(_parameter(name, _text()) for name in CURRENT_USAGE),
+            *(
+                _parameter(
+                    name,
+                    {"type": "string", "enum": list(values)} if values else _text(),
+                )
+                for name, values in CURRENT_USAGE.items()
+            ),
             _correlation_parameter(),
         ],
         "responses": _answers("Current", 404, *_ALWAYS),
@@ -248,7 +254,7 @@ def _entitlements():
     return {
         "operationId": "getEntitlements",
         "summary": "Ask what a subject may use",
-        "description": "All features of the company, granted or not, with what is left.",
+        "description": "All features of the company, granted or not, and what is left.",
         "parameters": [
             _path_parameter("subject", "Subject as in events; it may have slashes."),
             *(_parameter(name, _text()) for name in ENTITLEMENTS),

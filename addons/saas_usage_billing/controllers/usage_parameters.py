@@ -11,6 +11,7 @@ TEXT = ()
 FLAG = ("0", "1")
 INGEST = {"details": ("problems", "all"), "dry_run": FLAG, "strict": FLAG}
 EVENT_STATUS = {"source": TEXT, "id": TEXT}
+ENTITLEMENTS = {"source": TEXT, "feature": TEXT}
 CURRENT_USAGE = {"subject": TEXT, "source": TEXT, "subscription": TEXT}
 
 
