@@ -19,7 +19,7 @@ from ..engine.anomaly import DEVIATION, NONE_USED, AnomalyTerms, Reading, check_
 from ..exceptions import UsageHoldError
 from .saas_subscription_usage_periods import UsagePeriod
 from .saas_usage_price import format_quantity
-from .usage_store_api import Bounds, get_store
+from .usage_store_api import Bounds
 
 #: Key of the usage among what a line is compared with.
 USAGE = "usage"
@@ -202,7 +202,6 @@ class SaasBillingRunLine(models.Model):
                     periods = [row.period, *(period for period, _past in row.history)]
                     key = row.period.meter_id, bounds
                     wanted[key].update(dict.fromkeys(periods))
-        store = get_store(self.env)
         # sudo: whoever computes need not be allowed to see the meter
         meters = self.env["saas.meter"].sudo()
         for (meter_id, bounds), periods in wanted.items():
@@ -211,10 +210,11 @@ class SaasBillingRunLine(models.Model):
                 continue
             spec = meter._get_spec(by_dimension=True)
             windows = [period.window for period in periods]
-            for period, groups in zip(
-                periods, store.aggregate(spec, windows, bounds), strict=True
-            ):
+            book = self.env["saas.usage.reading"]._open(windows, bounds)
+            measured = book.aggregate(meter.id, spec, windows)
+            for period, groups in zip(periods, measured, strict=True):
                 periods[period] = {texts: one.quantity for texts, one in groups.items()}
+            book.close(fields.Datetime.now())
             self._fill_groups(judged, periods)
 
     def _fill_groups(self, judged: dict, groups: dict):
