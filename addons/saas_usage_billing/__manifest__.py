@@ -29,6 +29,7 @@
         "data/ir_cron_usage_count_data.xml",
         "data/ir_cron_usage_correction_data.xml",
         "data/base_automation_wallet_data.xml",
+        "data/ir_cron_wallet_data.xml",
         "data/queue_job_usage_data.xml",
         "data/saas_kpi_data.xml",
         "data/saas_renewal_signal_data.xml",

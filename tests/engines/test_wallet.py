@@ -170,3 +170,19 @@ def test_credits_pay_charges_with_tax_one_after_the_other():
         left -= total(uses)
         balances.append(left)
     assert balances == [Decimal("21.28"), Decimal("3.59")]
+
+
+@pytest.mark.parametrize(
+    "start, expiry, later",
+    [
+        ("2026-03-01", "2026-04-01", "2026-05-01"),
+        ("2026-01-31", "2026-03-31", "2026-05-31"),
+        ("2026-01-31", "2026-08-31", "2027-03-31"),
+        ("2025-05-15", "2026-05-15", "2027-05-15"),
+        ("2026-12-30", "2027-01-30", "2027-02-28"),
+        ("2026-03-01", "2026-03-31", "2026-04-30"),
+    ],
+)
+def test_what_rolls_over_lasts_as_long_again(start, expiry, later):
+    dates = date.fromisoformat(start), date.fromisoformat(expiry)
+    assert engine.next_expiry(*dates) == date.fromisoformat(later)

@@ -177,7 +177,7 @@ class SaasBillingRunLine(models.Model):
         run = self.run_id
         findings = [
             check_median(amount, facts.history, to_decimal(run.variance_tolerance)),
-            check_zero(amounts),
+            check_zero(self._get_asked_amounts()),
             check_credit(credits, facts.booked, to_decimal(run.credit_tolerance)),
         ]
         if not facts.history:
@@ -185,6 +185,15 @@ class SaasBillingRunLine(models.Model):
             findings.append(check_first(amount, facts.peers, tolerance))
         texts = [self._get_finding_text(finding) for finding in findings if finding]
         return texts + self._get_set_up_findings() + self._get_customer_findings()
+
+    def _get_asked_amounts(self) -> list[Decimal]:
+        """Return the amounts of the charges, whatever was paid for them before."""
+        decimals = self.currency_id.decimal_places
+        return [
+            to_decimal(charge.amount, decimals)
+            for charge in self.charge_ids
+            if not self.subscription_id._is_prepaid(charge)
+        ]
 
     def _get_finding_text(self, finding) -> str:
         subscription = self.subscription_id

@@ -260,6 +260,14 @@ class SaasSubscription(models.Model):
         line = self.env["saas.subscription.line"].browse(charge.line_id or [])
         return line.product_id
 
+    def _get_tax_product(self, charge: ProposedCharge):
+        """Hook: return the product whose taxes a charge has.
+
+        :param ProposedCharge charge: engine row
+        :return: ``product.product``; the one it is invoiced with by default
+        """
+        return self._get_charge_product(charge)
+
     def _get_charge_label(self, charge: ProposedCharge) -> str:
         """Describe a charge for the customer: what, when, how much of it, and why.
 
@@ -350,6 +358,16 @@ class SaasSubscription(models.Model):
         :return: True for coupons: they reduce this very invoice, nothing is given back
         """
         return charge.ref.startswith("coupon:")
+
+    def _is_prepaid(self, charge) -> bool:
+        """Hook: return whether a reduction is a payment made before.
+
+        An invoice that asks for nothing because of it is as it should be.
+
+        :param charge: engine row or ``saas.billing.run.charge``
+        :return: False by default
+        """
+        return False
 
     def _get_adjustment_label(self, charge: ProposedCharge) -> str:
         return self.env._(

@@ -164,7 +164,8 @@ class SaasSubscription(models.Model):
         base_lines = []
         for charge in charges:
             product = self._get_charge_product(charge)
-            taxes = product.taxes_id._filter_taxes_by_company(self.company_id)
+            taxes = self._get_tax_product(charge).taxes_id
+            taxes = taxes._filter_taxes_by_company(self.company_id)
             base_lines.append(
                 Tax._prepare_base_line_for_taxes_computation(
                     None,

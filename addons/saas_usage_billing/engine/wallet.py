@@ -1,6 +1,7 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 """Prepaid credits: which grant pays, what is given back, what a balance really is."""
 
+from calendar import monthrange
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -121,3 +122,20 @@ def live_balance(balance: Decimal, reserved: Decimal, unbilled: Decimal) -> Deci
     """
     check_quantity(unbilled, "unbilled usage")
     return subtract(subtract(balance, reserved), unbilled)
+
+
+def next_expiry(start: date, expiry: date) -> date:
+    """Return when what rolls over expires: after as long again.
+
+    :param start: first day of the grant
+    :param expiry: day it expires, after ``start``
+    :return: as many whole months later where the grant lasted whole months, else as
+        many days
+    """
+    months = (expiry.year - start.year) * 12 + expiry.month - start.month
+    if expiry.day == start.day and months:
+        later = expiry.year * 12 + expiry.month - 1 + months
+        year, month = divmod(later, 12)
+        last = monthrange(year, month + 1)[1]
+        return date(year, month + 1, min(expiry.day, last))
+    return expiry + (expiry - start)

@@ -93,3 +93,5 @@ from . import account_move_wallet
 from . import saas_subscription_wallet
 from . import saas_billing_run_charge_wallet
 from . import saas_billing_run_line_wallet
+from . import saas_subscription_unbilled
+from . import saas_wallet_expiry

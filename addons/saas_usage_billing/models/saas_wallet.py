@@ -1,4 +1,7 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from collections import defaultdict
+from decimal import Decimal
+
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
@@ -103,6 +106,10 @@ class SaasWallet(models.Model):
         compute="_compute_balance",
         help="Granted and neither used nor expired nor taken back.",
     )
+    reserved = fields.Monetary(
+        compute="_compute_reserved",
+        help="Held for invoices that are prepared and not posted yet.",
+    )
 
     _priority_range = models.Constraint(
         "CHECK (priority BETWEEN 1 AND 50)",
@@ -118,6 +125,15 @@ class SaasWallet(models.Model):
         )
         for wallet in self:
             wallet.balance = totals.get(wallet._origin, 0.0)
+
+    def _compute_reserved(self):
+        grants = self._get_reserved()
+        owners = self.env["saas.wallet.grant"].browse(grants)
+        totals = defaultdict(Decimal)
+        for grant in owners:
+            totals[grant.wallet_id] += grants[grant.id]
+        for wallet in self:
+            wallet.reserved = float(totals[wallet._origin])
 
     @api.depends("grant_ids", "transaction_ids")
     def _compute_counts(self):

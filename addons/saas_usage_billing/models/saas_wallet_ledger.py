@@ -4,6 +4,7 @@
 from decimal import Decimal
 
 from odoo import fields, models
+from odoo.tools import SQL
 
 from odoo.addons.saas_subscription_ops.models.saas_subscription_billing import (
     to_decimal,
@@ -20,6 +21,10 @@ class SaasWallet(models.Model):
     def _to_money(self, amount: float) -> Decimal:
         """Return an amount of the wallet's currency as an exact number."""
         return to_decimal(amount, self.currency_id.decimal_places)
+
+    def _to_text(self, amount: Decimal) -> str:
+        """Return an amount as events tell it: plain, with all its places."""
+        return format(amount, f".{self.currency_id.decimal_places}f")
 
     # ------------------------------------------------------------------
     # In
@@ -70,7 +75,7 @@ class SaasWallet(models.Model):
             {
                 "wallet": self.name,
                 "kind": kind,
-                "amount": format(amount, f".{self.currency_id.decimal_places}f"),
+                "amount": self._to_text(amount),
                 "currency": self.currency_id.name,
                 "expires": grant.date_expiry and grant.date_expiry.isoformat(),
             },
@@ -94,13 +99,20 @@ class SaasWallet(models.Model):
             entries.append(("available", grant_id, -amount))
             entries.append(("used", grant_id, amount))
         taken = sum((amount for _grant, amount in uses), Decimal(0))
-        return self._book_movement(
+        movement = self._book_movement(
             "use" if taken > 0 else "return",
             f"charge:{charge.id}",
             charge.name,
             entries,
             charge_id=charge.id,
         )
+        back = self.env["saas.wallet.grant"].browse(
+            grant_id for grant_id, amount in uses if amount < 0
+        )
+        # What was closed holds money again: it is used, or expires once more.
+        # sudo: the state is written by these steps only
+        back.sudo().filtered(lambda grant: grant.state != "open").state = "open"
+        return movement
 
     def _void(self, grants, reason: str):
         """Take back what is left of grants, see ``_void_free``.
@@ -223,12 +235,51 @@ class SaasWallet(models.Model):
         except EngineError as error:
             raise WalletError(str(error)) from error
 
-    def _get_reserved(self) -> dict:
+    def _pays_for(self, line_id) -> bool:
+        """Return whether usage of a subscription's line is in the wallet's scope.
+
+        :param int line_id: of ``saas.subscription.line``
+        """
+        self.ensure_one()
+        if not self.product_ids and not self.meter_ids:
+            return True
+        line = self.env["saas.subscription.line"].sudo().browse(line_id or [])
+        # sudo: whoever may see a charge need not be allowed to see the meter
+        return (
+            line.product_id in self.product_ids
+            or line.product_id.saas_meter_id in self.meter_ids
+        )
+
+    def _get_reserved(self, run_lines=()) -> dict:
         """Return what previews of invoices hold of the grants.
 
+        :param run_lines: ``saas.billing.run.line`` that do not count
         :return: dict of grant id to Decimal
         """
-        return {}
+        if not self:
+            return {}
+        for model in ("charge", "line"):
+            self.env[f"saas.billing.run.{model}"].flush_model()
+        self.env["saas.billing.run"].flush_model(["state"])
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT (used->>0)::integer, SUM((used->>1)::numeric)::text
+                  FROM saas_billing_run_charge charge
+                  JOIN saas_billing_run_line line ON line.id = charge.run_line_id
+                  JOIN saas_billing_run run ON run.id = line.run_id
+            CROSS JOIN LATERAL jsonb_array_elements(charge.details->'uses') AS used
+                 WHERE charge.wallet_id = ANY(%(wallets)s)
+                   AND line.id != ALL(%(lines)s)
+                   AND line.state != 'posted' AND run.state != 'done'
+                   AND (used->>1)::numeric > 0
+                 GROUP BY 1
+                """,
+                wallets=self.ids,
+                lines=[line.id for line in run_lines],
+            )
+        )
+        return {grant_id: Decimal(amount) for grant_id, amount in rows}
 
     def _format_money(self, amount) -> str:
         return self.currency_id.format(float(amount))

@@ -76,7 +76,10 @@ DROP TRIGGER IF EXISTS saas_wallet_grant_guard ON saas_wallet_grant;
 CREATE TRIGGER saas_wallet_grant_guard BEFORE INSERT OR UPDATE ON saas_wallet_grant
     FOR EACH ROW EXECUTE FUNCTION saas_wallet_grant_guard();
 DROP TRIGGER IF EXISTS saas_wallet_grant_keep ON saas_wallet_grant;
-CREATE TRIGGER saas_wallet_grant_keep BEFORE DELETE OR TRUNCATE ON saas_wallet_grant
+CREATE TRIGGER saas_wallet_grant_keep BEFORE DELETE ON saas_wallet_grant
+    FOR EACH ROW EXECUTE FUNCTION saas_wallet_refuse_change();
+DROP TRIGGER IF EXISTS saas_wallet_grant_keep_all ON saas_wallet_grant;
+CREATE TRIGGER saas_wallet_grant_keep_all BEFORE TRUNCATE ON saas_wallet_grant
     FOR EACH STATEMENT EXECUTE FUNCTION saas_wallet_refuse_change();
 DROP TRIGGER IF EXISTS saas_wallet_apply_entry ON saas_wallet_entry;
 CREATE TRIGGER saas_wallet_apply_entry AFTER INSERT ON saas_wallet_entry
@@ -101,7 +104,10 @@ def create_guards(cr):
                 """
                 DROP TRIGGER IF EXISTS saas_wallet_append_only ON %(table)s;
                 CREATE TRIGGER saas_wallet_append_only
-                    BEFORE UPDATE OR DELETE OR TRUNCATE ON %(table)s
+                    BEFORE UPDATE OR DELETE ON %(table)s
+                    FOR EACH ROW EXECUTE FUNCTION saas_wallet_refuse_change();
+                DROP TRIGGER IF EXISTS saas_wallet_append_all ON %(table)s;
+                CREATE TRIGGER saas_wallet_append_all BEFORE TRUNCATE ON %(table)s
                     FOR EACH STATEMENT EXECUTE FUNCTION saas_wallet_refuse_change();
                 """,
                 table=SQL.identifier(table),

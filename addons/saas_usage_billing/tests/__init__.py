@@ -44,3 +44,5 @@ from . import test_tour
 from . import test_renewal_signal
 from . import test_wallet
 from . import test_wallet_billing
+from . import test_wallet_expiry
+from . import test_wallet_race
