@@ -137,6 +137,16 @@ _USED = _object(
         "period_end": {"type": "string", "format": "date"},
         "quantity": {"type": "string"},
         "amount": {"type": ["string", "null"]},
+        "days": {
+            "type": "array",
+            "description": "With days=1: each day so far.",
+            "items": _object(
+                {
+                    "day": {"type": "string", "format": "date"},
+                    "quantity": {"type": "string"},
+                }
+            ),
+        },
     },
     required=["meter", "quantity"],
 )

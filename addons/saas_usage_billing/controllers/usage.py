@@ -60,6 +60,7 @@ class UsageController(http.Controller):
     def current(self, **_query) -> Response:
         """Answer quantity and amount of the current period, per meter."""
         given = admit("GET", CURRENT_USAGE)
+        by_day = given.pop("days") == "1"
         found = request.env["saas.subscription"]._find_for_usage(**given)
         if len(found) != 1:
             raise ApiError(
@@ -68,4 +69,4 @@ class UsageController(http.Controller):
                 "No single subscription is known by that name. Give subject and"
                 " source, or subscription=<number>.",
             )
-        return json_response(found._get_current_usage_answer())
+        return json_response(found._get_current_usage_answer(by_day))

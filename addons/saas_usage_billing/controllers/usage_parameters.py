@@ -12,7 +12,7 @@ FLAG = ("0", "1")
 INGEST = {"details": ("problems", "all"), "dry_run": FLAG, "strict": FLAG}
 EVENT_STATUS = {"source": TEXT, "id": TEXT}
 ENTITLEMENTS = {"source": TEXT, "feature": TEXT}
-CURRENT_USAGE = {"subject": TEXT, "source": TEXT, "subscription": TEXT}
+CURRENT_USAGE = {"subject": TEXT, "source": TEXT, "subscription": TEXT, "days": FLAG}
 
 
 def read_parameters(httprequest, allowed: Mapping[str, tuple]) -> dict[str, str]:

@@ -6,6 +6,9 @@ from odoo import api, fields, models
 from ..exceptions import UsageStoreError
 from .saas_usage_price import format_quantity
 
+#: Events a button counts; nobody reads a larger number, and counting takes its time.
+COUNTED = 10_000
+
 
 class SaasSubscription(models.Model):
     _inherit = "saas.subscription"
@@ -13,7 +16,7 @@ class SaasSubscription(models.Model):
     usage_event_count = fields.Integer(
         compute="_compute_usage_event_count",
         string="Usage Events",
-        help="Events of the current period.",
+        help="Events of the current period, counted up to 10,000.",
         groups="saas_core.group_saas_core_user",
     )
     has_usage = fields.Boolean(
@@ -36,7 +39,7 @@ class SaasSubscription(models.Model):
             period = subscription._get_current_period(now)
             subscription.usage_event_count = (
                 self.env["saas.usage.event"].search_count(
-                    subscription._get_usage_domain(*period)
+                    subscription._get_usage_domain(*period), limit=COUNTED
                 )
                 if period and subscription.ids
                 else 0
@@ -65,7 +68,7 @@ class SaasSubscription(models.Model):
         return self.env["ir.qweb"]._render(
             "saas_usage_billing.current_usage",
             {
-                "rows": [self._prepare_usage_row(row) for row in rows],
+                "rows": [self._prepare_usage_row(row, now) for row in rows],
                 "format_quantity": format_quantity,
             },
         )

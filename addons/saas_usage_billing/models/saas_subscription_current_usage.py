@@ -68,7 +68,7 @@ class SaasSubscription(models.Model):
             ("event_time", "<", fields.Datetime.to_string(end)),
         ]
 
-    def _prepare_usage_row(self, row):
+    def _prepare_usage_row(self, row, now):
         """Return what the usage tab shows of one product: words, and bars per day."""
         period, price = row["period"], row["price"]
         # sudo: the meter's name and unit, for whoever sees the subscription
@@ -83,6 +83,7 @@ class SaasSubscription(models.Model):
         }
         highest = max(by_day.values(), default=Decimal(0)) or Decimal(1)
         return {
+            **self._prepare_live_facts(row, meter, now),
             "name": meter.name,
             "values": price.match_text or "",
             "unit": meter.unit,
@@ -103,17 +104,19 @@ class SaasSubscription(models.Model):
             ],
         }
 
-    def _get_current_usage_answer(self):
+    def _get_current_usage_answer(self, by_day=False):
         """Return the body of the API's answer about current usage.
 
         Quantities and amounts are text, so that no digit is lost.
 
+        :param bool by_day: also tell the quantity of each day so far
         :return: dict of plain values
         """
         self.ensure_one()
         # sudo: the integration role may ask for figures, not read subscriptions
         subscription = self.sudo()
-        rows = subscription._get_current_usage(datetime.now(timezone.utc))
+        now = datetime.now(timezone.utc)
+        rows = subscription._get_current_usage(now)
         total = sum((row["rated"].amount for row in rows if row["rated"]), Decimal(0))
         return {
             "subscription": subscription.name,
@@ -121,22 +124,33 @@ class SaasSubscription(models.Model):
             "currency": subscription.currency_id.name,
             "amount": str(total),
             "usage": [
-                {
-                    "meter": meter.code,
-                    "name": meter.name,
-                    "unit": meter.unit,
-                    "values": row["price"]._get_values() if row["price"] else {},
-                    "period_start": row["period"].start.isoformat(),
-                    "period_end": row["period"].end.isoformat(),
-                    "quantity": format(row["quantity"], "f"),
-                    "amount": str(row["rated"].amount) if row["rated"] else None,
-                }
-                for row in rows
-                for meter in [
-                    self.env["saas.meter"].sudo().browse(row["period"].meter_id)
-                ]
+                subscription._prepare_usage_answer(row, now, by_day) for row in rows
             ],
         }
+
+    def _prepare_usage_answer(self, row, now, by_day):
+        """Return the API's answer about one product and price."""
+        period, price, rated = row["period"], row["price"], row["rated"]
+        meter = self.env["saas.meter"].browse(period.meter_id)
+        answer = {
+            "meter": meter.code,
+            "name": meter.name,
+            "unit": meter.unit,
+            "values": price._get_values() if price else {},
+            "period_start": period.start.isoformat(),
+            "period_end": period.end.isoformat(),
+            "quantity": format(row["quantity"], "f"),
+            "amount": str(rated.amount) if rated else None,
+        }
+        if by_day:
+            spec = meter._get_spec(conditions=row["conditions"])
+            last = min(local_day(now, self.tz) + timedelta(days=1), period.end)
+            days = self._get_live_days(meter, spec, period.start, last)
+            answer["days"] = [
+                {"day": day.isoformat(), "quantity": format(one.quantity, "f")}
+                for day, one in days.items()
+            ]
+        return answer
 
     @api.model
     def _find_for_usage(self, subject="", source="", subscription=""):

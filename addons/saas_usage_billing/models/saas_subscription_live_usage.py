@@ -5,17 +5,25 @@ Invoices and previews of invoices read the events.
 """
 
 from datetime import timedelta
+from decimal import Decimal
 
 from odoo import api, models
 from odoo.exceptions import UserError
+from odoo.tools import SQL
+from odoo.tools.misc import format_datetime
 
 from odoo.addons.saas_subscription_ops.engine.period import day_start, local_day
 
+from ..engine.money import round_decimals
 from .saas_subscription_usage_periods import to_naive
 from .saas_usage_counting import DIFFERENCE
 from .usage_bucket import find_differences
 from .usage_bucket_read import Days, find_countable, is_behind, read_buckets
 from .usage_store_api import DEFAULT, Window, get_store, get_store_name
+
+TICK = timedelta(microseconds=1)
+#: Aggregations whose quantity grows with the days.
+ADDED = ("count", "sum")
 
 
 class SaasSubscription(models.Model):
@@ -99,6 +107,57 @@ class SaasSubscription(models.Model):
             for period in self._get_usage_periods(today + timedelta(days=1), True)
             if period.start <= today < period.end
         ]
+
+    def _prepare_live_facts(self, row, meter, now):
+        """Return what the usage tab adds to a quantity: where it leads, what is free.
+
+        :param dict row: of ``_get_current_usage``
+        :param meter: ``saas.meter``
+        :param now: aware UTC datetime
+        :return: dict: forecast (None where use does not add up day by day), allowance
+            and its percent (None without free units), last event in words, holds
+        """
+        self.ensure_one()
+        period, rated = row["period"], row["rated"]
+        allowance = rated.allowance if rated else 0
+        last = self._get_last_event(meter, period)
+        holds = self._get_usage_holds().filtered(
+            lambda hold: (
+                hold.meter_id <= meter
+                and (not hold.date_to or hold.date_to > period.start)
+                and hold.date_from < period.end
+            )
+        )
+        return {
+            "forecast": self._get_forecast(row["quantity"], period, meter, now),
+            "allowance": allowance or None,
+            "allowance_percent": int(rated.converted * 100 / allowance)
+            if allowance
+            else None,
+            "last_event": last
+            and format_datetime(self.env, last, tz=self.tz, dt_format="short"),
+            "held": bool(holds),
+        }
+
+    def _get_forecast(self, quantity, period, meter, now):
+        """Return the quantity at the end of the period if use goes on like that."""
+        window = period.window
+        passed = to_naive(now) - window.start
+        if meter.aggregation not in ADDED or passed.total_seconds() <= 0:
+            return None
+        whole = window.end - window.start
+        part = Decimal(whole // TICK) / Decimal(min(passed, whole) // TICK)
+        places = 0 if meter.aggregation == "count" else min(meter.decimals, 2)
+        return round_decimals(quantity * part, places)
+
+    def _get_last_event(self, meter, period):
+        """Return the time of the last event that was counted, naive UTC, or None."""
+        query = SQL(
+            "SELECT max(seen_at) FROM saas_usage_bucket WHERE subscription_id = %s"
+            " AND meter_id = %s AND day >= %s AND day < %s",
+            *(self.id, meter.id, period.start, period.end),
+        )
+        return self.env.execute_query(query)[0][0]
 
     def saas_retry_bucket_difference(self):
         """Compare the live figures with the events again, from the exception queue.

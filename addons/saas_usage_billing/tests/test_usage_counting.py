@@ -366,6 +366,86 @@ class TestUsageCountingOnce(CountingCase):
         self.count_all()
         self.assertEqual(self.get_calls(), 5)
 
+    def test_taken_back(self):
+        """What was voided is in no bucket, whichever request is counted first."""
+        events = [self.event(time="2026-03-10T10:00:00Z") for _n in range(5)]
+        self.ingest(events[:4])
+        self.count_all()
+        self.ingest(
+            [
+                {"id": "v1", "source": "weblog", "voids": events[0]["id"]},
+                self.event(
+                    time="2026-03-12T10:00:00Z",
+                    data={"bytes": 7, "path": "/"},
+                    replaces=events[1]["id"],
+                ),
+            ]
+        )
+        self.count_all()
+        period = self.get_days()
+        for meter, wanted in ((self.calls_meter, 3), (self.bytes_meter, 27)):
+            self.assertTrue(self.is_countable(meter))
+            [groups] = self.subscription._measure_live(
+                meter, meter._get_spec(), [period]
+            )
+            self.assertEqual(groups[()].quantity, wanted)
+        # given an event and its void, both not counted yet, the void first
+        stored = self.ingest(events[4:]).batch_id
+        void = {"id": "v2", "source": "weblog", "voids": events[4]["id"]}
+        taken = self.ingest([void]).batch_id
+        mark = "UPDATE saas_usage_batch SET is_counted = %s WHERE id = %s"
+        self.env.cr.execute(mark, [True, stored])
+        self.counting._count()
+        self.env.cr.execute(mark, [None, stored])
+        self.counting._count()
+        self.assertEqual(self.get_calls(), 3)
+        self.assertGreater(taken, stored)
+        self.counting._check(1)
+        self.assertTrue(self.is_countable(self.calls_meter))
+
+    # Shown --------------------------------------------------------------
+    def test_answer_by_day(self):
+        now = datetime.now(timezone.utc)
+        for days, number in ((0, 2), (1, 3)):
+            at = now - timedelta(days=days)
+            self.ingest(
+                [self.event(time=at.isoformat()) for _n in range(number)], at=now
+            )
+        self.assertNotIn(
+            "days", self.subscription._get_current_usage_answer()["usage"][0]
+        )
+        answer = self.subscription._get_current_usage_answer(by_day=True)["usage"][0]
+        self.assertEqual(answer["days"][-1], {"day": str(now.date()), "quantity": "2"})
+        self.assertEqual(
+            sum(Decimal(row["quantity"]) for row in answer["days"]),
+            Decimal(answer["quantity"]),
+        )
+        self.assertEqual(answer["days"][0]["day"], answer["period_start"])
+
+    def test_facts_of_the_tab(self):
+        self.create_price(self.calls, model="standard", unit_price=1, free_units=8)
+        self.store(6, "2026-03-10")
+        self.count_all()
+        now = datetime(2026, 3, 16, 12, tzinfo=timezone.utc)
+        row = self.subscription._get_current_usage(now)[0]
+        facts = self.subscription._prepare_live_facts(row, self.calls_meter, now)
+        # half of the month has passed
+        self.assertEqual((facts["forecast"], facts["allowance_percent"]), (12, 75))
+        self.assertEqual(facts["allowance"], 8)
+        self.assertIn("3/10/26", facts["last_event"])
+        self.assertFalse(facts["held"])
+        self.env["saas.usage.hold"].create(
+            {
+                "subscription_id": self.subscription.id,
+                "kind": "manual",
+                "date_from": FIRST,
+                "reason": "Counted twice at the sender",
+            }
+        )
+        html = str(self.subscription._render_current_usage(now))
+        for text in ("75% of", "Forecast", "held"):
+            self.assertIn(text, html)
+
     # Check --------------------------------------------------------------
     def test_check(self):
         self.store(5, "2026-03-10")
