@@ -38,9 +38,7 @@ class SaasSubscription(models.Model):
                 "conditions": priced[period]._get_part_conditions(price_id),
                 "price": price,
                 "quantity": one.quantity,
-                "rated": self._rate_period(price, period, one.quantity)
-                if price
-                else None,
+                "rated": self._rate_period(price, period, one) if price else None,
             }
             for period, measured in self._get_live_quantities(priced).items()
             for price_id, one in measured.items()

@@ -13,7 +13,10 @@ from odoo.addons.saas_subscription_ops.models.saas_subscription_billing import (
     to_decimal,
 )
 
-from ..engine.rating import Part, Usage, rate_usage, rounded
+from ..engine.errors import QuantityError
+from ..engine.money import ZERO
+from ..engine.rating import Part, rate_usage, rounded
+from ..engine.running import rate_further
 from ..exceptions import UsagePriceError
 from .saas_subscription_usage_periods import CACHE
 from .saas_usage_price import format_quantity
@@ -34,27 +37,27 @@ class SaasSubscription(models.Model):
         if self.state == "draft" or not self._get_usage_lines():
             return proposed
         bounds = self._get_usage_bounds()
+        history = self._get_prefetched_usage(date_cutoff)
         return proposed + [
             charge
-            for period, (prices, measured) in self._get_prefetched_usage(
-                date_cutoff
-            ).items()
-            for charge in self._propose_period(period, prices, measured, bounds)
+            for period in history
+            for charge in self._propose_period(period, history, bounds)
         ]
 
-    def _propose_period(self, period, prices, measured, bounds):
+    def _propose_period(self, period, history, bounds):
         """Yield the charges of a period, one for each price that asks something.
 
-        :param prices: ``saas.usage.price`` in the order they are tried
-        :param dict measured: price id to ``Measured``, see ``_get_usage_quantities``
+        :param UsagePeriod period: one of the history
+        :param dict history: see ``_get_prefetched_usage``
         :raise BillingError: usage without a price, or a price that cannot be used
         """
+        prices, measured = history[period]
         unpriced = measured.get(0)
         if unpriced and unpriced.quantity:
             raise BillingError(self._get_no_price_message(period, prices, unpriced))
         evidence = self._prepare_usage_evidence(period, prices, bounds)
         for price in prices:
-            charge = self._propose_usage(period, price, measured[price.id], evidence)
+            charge = self._propose_usage(period, price, history, evidence)
             if charge:
                 yield charge
 
@@ -124,17 +127,18 @@ class SaasSubscription(models.Model):
             cache[key] = dict(table)
         return cache[key]
 
-    def _propose_usage(self, period, price, measured, evidence):
+    def _propose_usage(self, period, price, history, evidence):
         """Return the engine charge of a price's part of a period.
 
-        :param Measured measured: what the price is put on
+        :param dict history: see ``_get_prefetched_usage``
         :param dict evidence: see ``_prepare_usage_evidence``
         :return: ``ProposedCharge``, None when there is nothing to charge
         :raise BillingError: a price that cannot be used
         """
+        measured = history[period][1][price.id]
         quantity = measured.quantity
         try:
-            rated = self._rate_period(price, period, quantity)
+            rated = self._rate_period(price, period, measured, history)
         except UsagePriceError as error:
             raise BillingError(str(error.args[0])) from error
         if not rated.amount and not quantity:
@@ -158,24 +162,47 @@ class SaasSubscription(models.Model):
             return line.name
         return f"{line.name} ({price.match_text})"
 
-    def _rate_period(self, price, period, quantity):
-        """Rate a quantity; the minimum of a part of a period is its part by days.
+    def _rate_period(self, price, period, measured, history=None):
+        """Rate what was measured; a part of a period has its part of the minimum.
 
         :param price: ``saas.usage.price``
         :param UsagePeriod period: period it was used in
-        :param Decimal quantity: metered units >= 0
+        :param Measured measured: of the price, see ``_get_usage_quantities``
+        :param dict history: earlier periods, see ``_get_prefetched_usage``; read when
+            it is not given and needed
         :return: ``RatedUsage``, rounded to the currency of the subscription
-        :raise UsagePriceError: the terms cannot be used
+        :raise UsagePriceError: the terms, or the events, cannot be used
         """
+        unit = to_decimal(self.currency_id.rounding)
+        terms = price._get_terms(self._get_free_factor(price, period))
+        if price.tier_period == "contract_year":
+            before = self._get_quantity_before(price, period, history)
+            return rate_further(
+                terms, before or ZERO, measured.quantity, unit, before is None
+            )
         part = None
         if period.days < period.full_days and self.plan_id.proration_policy != "none":
             part = Part(period.days, period.full_days)
-        rated = rate_usage(
-            price._get_terms(self._get_free_factor(price, period)),
-            Usage(quantity),
-            part,
+        usage = self._make_usage(price, period, measured)
+        try:
+            rated = rate_usage(terms, usage, part)
+        except QuantityError as error:
+            raise UsagePriceError(self._get_unusable_message(price, period)) from error
+        return rounded(rated, unit)
+
+    def _get_unusable_message(self, price, period):
+        """Say that events lack what the price needs of each of them."""
+        meter = price.meter_id
+        return self.env._(
+            "%(name)s: usage of “%(product)s” from %(start)s has events without an"
+            " amount of zero or more in “%(key)s”, which the price “%(price)s” needs of"
+            " each. Replace these events, or choose another price.",
+            name=self.name,
+            product=price.product_tmpl_id.name,
+            start=format_date(self.env, period.start),
+            key=price.amount_key if price.model == "dynamic" else meter.value_key,
+            price=price.name,
         )
-        return rounded(rated, to_decimal(self.currency_id.rounding))
 
     def _get_no_price_message(self, period, prices, measured):
         """Say which usage has no price, and what to do about it.

@@ -21,6 +21,8 @@ MODELS = [
     ("stairstep", "Stairstep"),
     ("percentage", "Percentage"),
     ("graduated_percentage", "Graduated percentage"),
+    ("dynamic", "Amounts of the events"),
+    ("prorated_graduated", "Graduated level by time"),
 ]
 PERCENTAGES = ("percentage", "graduated_percentage")
 ROUND_MODES = [
@@ -45,6 +47,15 @@ TERMS = (
     "discount_percent",
     "minimum_amount",
     "maximum_amount",
+    "fixed_fee",
+    "free_events",
+    "free_total",
+    "event_minimum",
+    "event_maximum",
+    "amount_key",
+    "multiplier",
+    "is_per_window",
+    "tier_period",
     "tier_ids",
     "match_ids",
     "sequence",
@@ -67,7 +78,10 @@ class SaasUsagePrice(models.Model):
         "Blocks in tiers: started blocks, each tier with a size and price of its own.\n"
         "Stairstep: the tier reached has one fixed price.\n"
         "Percentage: of the quantity, which is an amount of money.\n"
-        "Graduated percentage: each part of the amount at the rate of its tier.",
+        "Graduated percentage: each part of the amount at the rate of its tier.\n"
+        "Amounts of the events: what the events themselves say, times a factor.\n"
+        "Graduated level by time: each unit of a level at the price of the tier it"
+        " rose into, for the part of the period it was there.",
     )
     unit_price = fields.Float(
         digits="Usage Price",
@@ -280,7 +294,7 @@ class SaasUsagePrice(models.Model):
             )
 
     def _rate(self, quantity):
-        """Rate a quantity, rounded to the currency.
+        """Rate an example, rounded to the currency.
 
         :param Decimal quantity: metered units >= 0
         :return: ``RatedUsage`` whose lines and steps add up to the amount
@@ -288,4 +302,9 @@ class SaasUsagePrice(models.Model):
         """
         self.ensure_one()
         unit = to_decimal(self.currency_id.rounding or 0.01)
-        return rounded(rate_usage(self._get_terms(), Usage(quantity)), unit)
+        usage = self._get_example_usage(quantity)
+        return rounded(rate_usage(self._get_terms(), usage), unit)
+
+    def _get_example_usage(self, quantity):
+        """Return what the example is about, as the engine knows it."""
+        return Usage(quantity)

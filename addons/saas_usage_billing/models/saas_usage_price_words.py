@@ -29,6 +29,7 @@ class SaasUsagePrice(models.Model):
         "currency_id",
         "unit",
         "example_quantity",
+        "example_events",
         "tier_ids.up_to",
         "tier_ids.unit_price",
         "tier_ids.flat_amount",

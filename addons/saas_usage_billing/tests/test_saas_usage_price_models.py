@@ -104,8 +104,14 @@ class TestSaasUsagePriceModels(UsageCase):
                     form.unit_price = 3
                 if model == "percentage":
                     form.rate_percent = 3
+                if model == "dynamic":
+                    form.amount_key = "cost"
                 form.example_quantity = 200
+                if model == "prorated_graduated":
+                    self.assertIn("Choose another model or meter", form.example)
+                    continue
                 self.assertIn("200 API calls cost", form.example, model)
+            form.model = "graduated"
             with form.tier_ids.edit(1) as tier:
                 tier.up_to = 300
             self.assertIn("Add a last line with 0 as “Up To”", form.example)
