@@ -70,6 +70,7 @@
         "views/saas_wallet_views.xml",
         "views/product_template_wallet_views.xml",
         "views/saas_usage_billing_menus.xml",
+        "views/saas_usage_commitment_views.xml",
     ],
     "assets": {
         "web.assets_tests": [

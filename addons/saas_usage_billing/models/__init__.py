@@ -22,6 +22,7 @@ from . import saas_usage_price_match
 from . import saas_usage_price_dimension
 from . import saas_usage_price_events
 from . import saas_usage_price_year
+from . import saas_usage_commitment
 from . import saas_usage_batch
 from . import saas_usage_batch_counting
 from . import saas_usage_event
@@ -80,6 +81,8 @@ from . import saas_billing_run_line_usage_refresh
 from . import res_company_usage_checks
 from . import res_config_settings_usage_checks
 from . import saas_plan_usage
+from . import saas_plan_usage_minimum
+from . import saas_subscription_usage_commitment
 from . import saas_subscription_usage_late
 from . import saas_wallet
 from . import saas_wallet_ledger

@@ -1,0 +1,219 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from datetime import date, datetime, timezone
+
+from odoo import Command
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.tests import Form, tagged
+
+from .common import UsageCase
+
+APRIL, MAY, JUNE = date(2026, 4, 1), date(2026, 5, 1), date(2026, 6, 1)
+
+
+@tagged("post_install", "-at_install")
+class TestCommitment(UsageCase):
+    """What was promised and not used is charged at the end of the window."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.create_price(model="standard", unit_price=1)
+        cls.create_price(cls.traffic, model="standard", unit_price=0.1)
+
+    def commit(self, amount, **vals):
+        return self.env["saas.usage.commitment"].create(
+            {
+                "name": "Committed Spend",
+                "subscription_id": self.subscription.id,
+                "amount": amount,
+                "date_start": date(2026, 3, 1),
+                **vals,
+            }
+        )
+
+    def charges(self, until):
+        self.env.cr.cache.pop("saas_usage_billing", None)
+        return [
+            charge
+            for charge in self.subscription._get_proposed_charges(until)
+            if charge.ref.startswith("commit:")
+        ]
+
+    def amounts(self, until):
+        return [
+            (charge.service_start, float(charge.amount))
+            for charge in self.charges(until)
+        ]
+
+    def book(self, until):
+        self.env.cr.cache.pop("saas_usage_billing", None)
+        self.subscription._book_history(until, "elsewhere")
+
+    def due(self, until):
+        self.env.cr.cache.pop("saas_usage_billing", None)
+        return {
+            (charge.ref.split(":")[0], charge.kind): float(charge.amount)
+            for charge in self.subscription._get_unbooked_charges(until)
+        }
+
+    def test_what_is_missing_is_charged(self):
+        commitment = self.commit(100)
+        self.store(30, "2026-03-10", bytes=100)
+        # 30 calls and 3,000 bytes: 330 of 100
+        self.assertEqual(self.amounts(APRIL), [])
+        commitment.amount = 1000
+        [charge] = self.charges(APRIL)
+        self.assertEqual(charge.amount, 670)
+        self.assertEqual(charge.ref, f"commit:{commitment.id}:2026-03-01")
+        label = self.subscription._get_charge_label(charge)
+        self.assertIn("Committed Spend", label)
+        self.assertIn("330", label)
+        commitment.product_ids = self.calls
+        self.assertEqual(self.amounts(APRIL), [(date(2026, 3, 1), 970)])
+        commitment.is_true_up = False
+        self.assertEqual(self.amounts(APRIL), [])
+
+    def test_overage_costs_more(self):
+        self.commit(100, overage_factor=1.5, product_ids=self.calls.ids)
+        self.store(120, "2026-03-10", bytes=0)
+        self.assertEqual(self.amounts(APRIL), [(date(2026, 3, 1), 10)])
+
+    def test_late_usage_lowers_it(self):
+        self.commit(100, product_ids=self.calls.ids)
+        self.store(30, "2026-03-10", bytes=0)
+        self.book(APRIL)
+        self.store(50, "2026-03-20", bytes=0)
+        self.assertEqual(
+            self.due(APRIL),
+            {("usage", "adjustment"): 50, ("commit", "adjustment"): -50},
+        )
+        self.book(APRIL)
+        self.assertFalse(self.due(APRIL))
+        self.store(40, "2026-03-21", bytes=0)
+        # Twenty more than was promised: nothing of the true-up is left.
+        self.assertEqual(
+            self.due(APRIL),
+            {("usage", "adjustment"): 40, ("commit", "adjustment"): -20},
+        )
+
+    def test_quarters_and_years_wait_for_their_end(self):
+        commitment = self.commit(300, window="quarter", product_ids=self.calls.ids)
+        self.store(100, "2026-03-10", bytes=0)
+        self.store(50, "2026-05-10", bytes=0)
+        self.assertEqual(self.amounts(MAY), [])
+        self.assertEqual(self.amounts(JUNE), [(date(2026, 3, 1), 150)])
+        commitment.window = "year"
+        self.assertEqual(self.amounts(JUNE), [])
+        self.assertEqual(self.amounts(date(2027, 3, 1)), [(date(2026, 3, 1), 150)])
+
+    def test_windows_are_prorated(self):
+        commitment = self.commit(
+            310, date_start=date(2026, 3, 11), date_end=date(2026, 4, 16)
+        )
+        # 21 of 31 days, then 15 of 30
+        expected = [(date(2026, 3, 11), 210), (date(2026, 4, 1), 155)]
+        self.assertEqual(self.amounts(JUNE), expected)
+        # What begins in a window counts, so it waits for the end of that.
+        self.assertEqual(self.amounts(date(2026, 4, 20)), expected[:1])
+        commitment.is_prorated = False
+        self.assertEqual([amount for _day, amount in self.amounts(JUNE)], [310, 310])
+
+    def test_held_usage_makes_the_window_wait(self):
+        commitment = self.commit(100, product_ids=self.calls.ids)
+        self.store(30, "2026-03-10", bytes=0)
+        hold = self.env["saas.usage.hold"].create(
+            {
+                "subscription_id": self.subscription.id,
+                "meter_id": self.calls_meter.id,
+                "kind": "manual",
+                "date_from": date(2026, 3, 1),
+                "reason": "Doubtful",
+            }
+        )
+        self.assertFalse(self.due(APRIL))
+        commitment.product_ids = self.traffic
+        self.assertEqual(self.due(APRIL), {("commit", "usage"): 100})
+        commitment.product_ids = self.calls
+        hold.release_note = "Checked"
+        hold.action_release()
+        self.assertEqual(
+            self.due(APRIL), {("usage", "usage"): 30, ("commit", "usage"): 70}
+        )
+
+    def test_minimum_of_the_plan(self):
+        self.plan.minimum_amount = 50
+        recurring = self.env["product.product"].create(
+            {
+                "name": "Licence",
+                "type": "service",
+                "saas_charge_kind": "recurring",
+                "list_price": 20,
+                "company_id": self.company.id,
+                "taxes_id": [Command.clear()],
+            }
+        )
+        subscription = self.create_subscription(
+            self.create_partner("Second Ltd"), recurring + self.calls
+        )
+        subscription.line_ids.filtered(
+            lambda line: line.kind == "recurring"
+        ).price_unit = 20
+        [commitment] = subscription.usage_commitment_ids
+        self.assertTrue(commitment.is_plan_minimum)
+        self.assertEqual((commitment.amount, commitment.window), (50, "period"))
+        self.tie("second", subscription)
+        self.store(5, "2026-03-10", "second", bytes=0)
+        found = {
+            charge.ref.split(":")[0]: charge.amount
+            for charge in subscription._get_proposed_charges(APRIL)
+            if charge.service_start == date(2026, 3, 1)
+        }
+        self.assertEqual((found["usage"], found["commit"]), (5, 25))
+        self.assertFalse(subscription._filter_billing_provable())
+        self.assertFalse(self.subscription.usage_commitment_ids)
+
+    def test_bad_commitments_are_refused(self):
+        for vals in (
+            {"amount": 0},
+            {"overage_factor": 0.5},
+            {"date_end": date(2026, 2, 1)},
+            {"date_start": date(2026, 2, 1)},
+        ):
+            with self.assertRaises(Exception) as caught:
+                self.commit(**{"amount": 10, **vals})
+                self.env.flush_all()
+            self.assertNotIsInstance(caught.exception, AssertionError, vals)
+        other = self.create_product("Disk", self.bytes_meter)
+        with self.assertRaises(ValidationError):
+            self.commit(10, product_ids=other.ids)
+        commitment = self.commit(10)
+        self.book(APRIL)
+        with self.assertRaises(UserError):
+            commitment.unlink()
+        self.assertEqual(commitment.charge_count, 1)
+        charges = self.env["saas.charge"].search(
+            commitment.action_view_charges()["domain"]
+        )
+        self.assertEqual(charges.amount, 10)
+
+    def test_the_same_evidence_gives_the_same_preview(self):
+        self.commit(100)
+        self.store(3, "2026-03-10", bytes=10)
+        self.assertEqual(self.amounts(APRIL), self.amounts(APRIL))
+        now = datetime(2026, 3, 20, tzinfo=timezone.utc)
+        self.assertEqual(len(self.subscription._get_current_usage(now)), 2)
+
+    def test_roles(self):
+        operator = self.new_user("cop", "billing_operator")
+        auditor = self.new_user("cau", "auditor")
+        with Form(self.env["saas.usage.commitment"].with_user(operator)) as form:
+            form.subscription_id = self.subscription
+            form.name = "Committed"
+            form.amount = 100
+        commitment = form.record
+        self.assertEqual(commitment.date_start, self.subscription.date_start)
+        with self.assertRaises(AccessError):
+            commitment.with_user(auditor).amount = 1
+        stranger = self.new_user("cst", "auditor", self.create_company("Far Ltd"))
+        with self.assertRaises(AccessError):
+            commitment.with_user(stranger).read(["amount"])
