@@ -6,7 +6,8 @@
 (source, id) ever stored, without the time, so that a repeat is known months later;
 ``saas_usage_event_void`` has every event that was taken back, by its id. All refuse
 UPDATE, DELETE and TRUNCATE for everybody, a detached partition, too.
-``saas_usage_call`` has the tokens of the rate limit.
+``saas_usage_source_type`` has what each source sends, ``saas_usage_call`` the tokens of
+the rate limit.
 """
 
 from datetime import date
@@ -69,6 +70,11 @@ CREATE UNIQUE INDEX IF NOT EXISTS saas_usage_event_void_by_idx
     ON saas_usage_event_void (source_id, by_event_id);
 CREATE INDEX IF NOT EXISTS saas_usage_event_void_batch_idx
     ON saas_usage_event_void USING brin (batch_id, stored_at);
+CREATE TABLE IF NOT EXISTS saas_usage_source_type (
+    source_id integer NOT NULL,
+    event_type varchar NOT NULL,
+    PRIMARY KEY (source_id, event_type)
+);
 CREATE OR REPLACE FUNCTION saas_usage_event_guard() RETURNS trigger AS $$
 BEGIN
     RAISE EXCEPTION 'The usage store is append-only: % refused', TG_OP
@@ -136,7 +142,15 @@ def create_store(cr):
 
     :param cr: database cursor
     """
+    cr.execute("SELECT to_regclass('saas_usage_source_type') IS NULL")
+    [is_new] = cr.fetchone()
     cr.execute(_CREATE)
+    if is_new:
+        # Databases of earlier versions have events already.
+        cr.execute(
+            "INSERT INTO saas_usage_source_type"
+            " SELECT DISTINCT source_id, event_type FROM saas_usage_event_store"
+        )
     create_buckets(cr)
     cr.execute(
         """
@@ -180,6 +194,7 @@ def drop_store(cr):
         DROP TABLE IF EXISTS saas_usage_event_store CASCADE;
         DROP TABLE IF EXISTS saas_usage_event_key CASCADE;
         DROP TABLE IF EXISTS saas_usage_event_void CASCADE;
+        DROP TABLE IF EXISTS saas_usage_source_type CASCADE;
         DROP TABLE IF EXISTS saas_usage_call CASCADE;
         DROP SEQUENCE IF EXISTS saas_usage_event_id_seq;
         DROP FUNCTION IF EXISTS saas_usage_event_guard() CASCADE;

@@ -3,6 +3,7 @@ from . import test_usage_rate
 from . import test_usage_screen
 from . import test_usage_source
 from . import test_usage_counting
+from . import test_usage_alert
 from . import test_usage_store
 from . import test_void
 from . import test_void_billing
@@ -16,6 +17,7 @@ from . import test_mapping
 from . import test_feed_http
 from . import test_upload
 from . import test_quarantine_volume
+from . import test_control
 from . import test_quarantine
 from . import test_aggregate
 from . import test_saas_meter
@@ -32,9 +34,11 @@ from . import test_correction
 from . import test_drill
 from . import test_entitlement
 from . import test_entitlement_http
+from . import test_onboarding_usage
 from . import test_drill_invoice
 from . import test_hold
 from . import test_own_document
+from . import test_silent_hold
 from . import test_anomaly
 from . import test_refresh
 from . import test_reading
