@@ -36,6 +36,7 @@
         "views/saas_usage_event_views.xml",
         "views/saas_usage_batch_views.xml",
         "wizards/saas_usage_map_subject_views.xml",
+        "data/ir_cron_usage_control_data.xml",
         "views/saas_usage_quarantine_views.xml",
         "views/saas_usage_control_views.xml",
         "views/saas_usage_mapping_views.xml",

@@ -297,14 +297,3 @@ class TestIngest(UsageCase):
         result = self.ingest([])
         self.assertEqual(tuple(result.counts.values()), (0, 0, 0, 0, 0))
         self.assertTrue(self.env["saas.usage.batch"].browse(result.batch_id).exists())
-
-    def test_control_report_has_no_difference(self):
-        self.ingest([self.event(), self.event(subject="nobody"), "x"])
-        self.env.flush_all()
-        rows = self.env["saas.usage.control"].search(
-            [("company_id", "=", self.company.id)]
-        )
-        self.assertEqual(sum(rows.mapped("received")), 3)
-        self.assertEqual(sum(rows.mapped("stored")), 1)
-        self.assertEqual(sum(rows.mapped("quarantined")), 2)
-        self.assertEqual(set(rows.mapped("difference")), {0})

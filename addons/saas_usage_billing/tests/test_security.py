@@ -1,4 +1,6 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from datetime import date
+
 from odoo import Command
 from odoo.exceptions import AccessError
 from odoo.tests import new_test_user, tagged
@@ -31,6 +33,7 @@ class TestSecurity(UsageCase):
         cls.auditor = cls.new_user("usage_auditor", "auditor")
         cls.sender = cls.new_user("usage_integration", "integration")
         cls.clerk = cls.new_user("usage_clerk", "base.group_user")
+        cls.env["saas.usage.control"]._control_intake(date.today())
         cls.env.flush_all()
 
     def record(self, model, user):

@@ -1,0 +1,199 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from datetime import date, datetime, timezone
+
+from odoo.exceptions import UserError
+from odoo.tests import freeze_time, tagged
+
+from .common import UsageCase
+from .test_hold import APRIL, MARCH, HoldCase
+
+
+@tagged("post_install", "-at_install")
+class TestControlIntake(UsageCase):
+    """Received = stored + duplicate + quarantined, counted in the store itself."""
+
+    def control(self, day=None):
+        day = day or datetime.now(timezone.utc).date()
+        self.env["saas.usage.control"]._control_intake(day)
+        return self.env["saas.usage.control"].search(
+            [("company_id", "=", self.company.id), ("day", "=", day)]
+        )
+
+    def test_clean_day(self):
+        event = self.event()
+        self.ingest([event, self.event(subject="nobody"), "x"])
+        self.ingest([event, {"id": "v", "source": "weblog", "voids": event["id"]}])
+        rows = self.control()
+        self.assertEqual(
+            [
+                sum(rows.mapped(name))
+                for name in ("received", "stored", "in_store", "duplicate")
+            ],
+            [5, 2, 2, 1],
+        )
+        self.assertEqual(sum(rows.mapped("quarantined")), 2)
+        self.assertEqual(set(rows.mapped("has_difference")), {False})
+        # Once per company and source, however often it runs.
+        self.assertEqual(self.control(), rows)
+        self.assertEqual(len(rows), 2)
+
+    def test_event_that_is_missing_is_told_until_it_is_back(self):
+        self.ingest([self.event(), self.event()])
+        number = self.env["saas.usage.batch"].search([], limit=1).id
+        self.env.cr.execute(
+            "UPDATE saas_usage_batch SET stored = 3, received = 3 WHERE id = %s",
+            [number],
+        )
+        self.env.invalidate_all()
+        row = self.control()
+        self.assertEqual((row.stored, row.in_store, row.difference), (3, 2, 1))
+        issue = self.env["saas.exception"].search(
+            [("code", "=", "usage.control_difference"), ("res_id", "=", row.id)]
+        )
+        self.assertEqual(
+            (issue.state, issue.severity, issue.queue), ("open", "critical", "finance")
+        )
+        with self.assertRaises(UserError):
+            row.saas_retry_control()
+        self.env.cr.execute(
+            "UPDATE saas_usage_batch SET stored = 2, received = 2 WHERE id = %s",
+            [number],
+        )
+        self.env.invalidate_all()
+        # Long after the last days: a difference is looked at until it is gone.
+        with freeze_time("2027-06-01"):
+            self.env["saas.usage.control"]._cron_control()
+        self.assertFalse(row.has_difference)
+        self.assertEqual(issue.state, "resolved")
+
+    def test_figures_open_their_records(self):
+        self.ingest([self.event(), self.event(subject="nobody")])
+        row = self.control()
+        for action, number in (
+            (row.action_view_requests(), 1),
+            (row.action_view_events(), 1),
+            (row.action_view_quarantine(), 1),
+        ):
+            found = self.env[action["res_model"]].search_count(action["domain"])
+            self.assertEqual(found, number, action["res_model"])
+
+    def test_only_the_job_writes(self):
+        self.ingest([self.event()])
+        operator = self.new_user("control_operator", "administrator")
+        row = self.control().with_user(operator)
+        for call in (
+            lambda: row.write({"difference": 0}),
+            lambda: row.create({"kind": "intake", "day": "2026-01-01"}),
+            row.unlink,
+        ):
+            with self.assertRaises(UserError):
+                call()
+
+    def test_kpi_of_the_quarantine(self):
+        self.ingest([self.event(subject="nobody")])
+        [row] = self.env["saas.usage.quarantine"]._saas_kpi_usage_quarantine_open(
+            None, self.company, date(2026, 1, 1), date(2099, 1, 1)
+        )
+        self.assertEqual(row["value"], 1)
+
+
+@tagged("post_install", "-at_install")
+class TestControlRating(HoldCase):
+    """Stored = rated + unrated by reason; rated = booked."""
+
+    def control(self, meter=None, month=MARCH):
+        self.env["saas.usage.control"]._control_rating(month)
+        return self.env["saas.usage.control"].search(
+            [
+                ("kind", "=", "rating"),
+                ("day", "=", month),
+                ("meter_id", "=", (meter or self.calls_meter).id),
+                ("company_id", "=", self.subscription.company_id.id),
+            ]
+        )
+
+    def figures(self, row):
+        names = (
+            "events",
+            "rated",
+            "open",
+            "held",
+            "not_sold",
+            "voided",
+            "filtered_out",
+        )
+        return {name: row[name] for name in names if row[name]}
+
+    def test_from_open_to_rated_with_late_and_void(self):
+        self.store(620, "2026-03-10", bytes=3)
+        row = self.control()
+        self.assertEqual(self.figures(row), {"events": 620, "open": 620})
+        self.bill_usage()
+        row = self.control()
+        self.assertEqual(self.figures(row), {"events": 620, "rated": 620})
+        self.assertEqual((row.quantity_rated, row.quantity_booked), (620, 620))
+        self.assertAlmostEqual(row.amount_booked, row.amount_rated)
+        self.assertTrue(row.amount_booked)
+        self.assertFalse(row.has_difference)
+        traffic = self.control(self.bytes_meter)
+        self.assertEqual(traffic.quantity_booked, 1860)
+        self.assertFalse(traffic.has_difference)
+        # Late, and taken back: unrated until the next run.
+        self.store(2, "2026-03-20", bytes=1)
+        first = self.events_of().sorted("event_time")[0]
+        self.ingest([{"id": "v1", "source": "weblog", "voids": first.event_id}])
+        row = self.control()
+        self.assertFalse(row.has_difference)
+        self.assertEqual(row.rated + row.open, 621)
+        self.assertEqual(row.voided, 1)
+        self.bill_usage(date(2026, 5, 1), date(2026, 5, 1))
+        row = self.control()
+        self.assertEqual(self.figures(row), {"events": 622, "rated": 621, "voided": 1})
+        self.assertEqual((row.quantity_rated, row.quantity_booked), (621, 621))
+        self.assertFalse(row.has_difference)
+
+    def test_reasons(self):
+        self.store(3, "2026-03-10", bytes=0)
+        self.hold()
+        self.assertEqual(self.figures(self.control()), {"events": 3, "held": 3})
+        self.calls_meter.filter_ids = [(0, 0, {"key": "path", "value": "/x"})]
+        self.assertEqual(self.figures(self.control()), {"events": 3, "filtered_out": 3})
+        spare = self.create_meter("Spare", "spare", "count", company_id=False)
+        self.assertEqual(
+            self.figures(self.control(spare)), {"events": 3, "not_sold": 3}
+        )
+
+    def test_ledger_that_differs_is_told(self):
+        self.store(10, "2026-03-10", bytes=0)
+        self.bill_usage()
+        charge = self.subscription.charge_ids.filtered(
+            lambda one: one.line_id.product_id == self.calls
+        )
+        self.env.flush_all()
+        self.env.cr.execute("ALTER TABLE saas_charge DISABLE TRIGGER USER")
+        self.env.cr.execute(
+            "UPDATE saas_charge SET quantity = 11 WHERE id = %s", [charge.id]
+        )
+        self.env.cr.execute("ALTER TABLE saas_charge ENABLE TRIGGER USER")
+        self.env.invalidate_all()
+        row = self.control()
+        self.assertEqual((row.difference, row.quantity_difference), (0, 1))
+        self.assertTrue(row.has_difference)
+        self.assertEqual(
+            self.env["saas.exception"].search_count(
+                [("code", "=", "usage.control_difference"), ("res_id", "=", row.id)]
+            ),
+            1,
+        )
+        action = row.action_view_charges()
+        self.assertEqual(self.env["saas.charge"].search(action["domain"]), charge)
+
+    def test_kpi_of_unbilled_usage(self):
+        self.store(600, "2026-03-10", bytes=0)
+        kpi = self.env["saas.subscription"]._saas_kpi_usage_unbilled_amount
+        company = self.subscription.company_id
+        [row] = kpi(None, company, MARCH, APRIL)
+        self.assertTrue(row["value"])
+        self.bill_usage()
+        [row] = kpi(None, company, MARCH, APRIL)
+        self.assertEqual((row["value"], row["inputs"]["failed"]), (0, 0))
