@@ -52,6 +52,9 @@ def can_add_up(terms: MeterTerms) -> bool:
     :param terms: how events become a quantity
     """
     kind = terms.aggregation
+    if terms.is_level:
+        # It begins with what was before all buckets.
+        return False
     if kind in _SIMPLE or kind == "unique":
         return True
     if kind == "unique_days":

@@ -25,6 +25,9 @@ OUTER = ("max", "sum", "avg")
 UNITS = {"minute": 60, "hour": 3600, "day": 86400}
 #: Every aggregation a meter may have.
 KINDS = (*AGGREGATIONS, "unique_days", "weighted_sum", "percentile", "window")
+#: Those that may go on with what was left before, and those that need operations to.
+LEVELS = ("sum", "latest", "weighted_sum")
+KEYED_LEVELS = ("unique", "unique_days")
 _TICK = timedelta(microseconds=1)
 
 
@@ -109,9 +112,11 @@ class MeterTerms:
     ``decimals``: places the quantity is rounded to, half up. ``operation_key``: key of
     the data that says ``remove`` when a key of ``unique`` or ``unique_days`` goes; all
     else adds it. ``percentile``: above 0, up to 100. ``spans``: of ``window``.
+    ``is_level``: a window begins with what all events before it left, see
+    ``can_be_level``.
 
     :raise TermsError: unknown aggregation, negative decimals, what the aggregation
-        needs is missing
+        needs is missing, a level that leaves nothing behind
     """
 
     aggregation: str
@@ -120,6 +125,7 @@ class MeterTerms:
     operation_key: str | None = None
     percentile: Decimal | None = None
     spans: Spans | None = None
+    is_level: bool = False
 
     def __post_init__(self) -> None:
         if self.aggregation not in KINDS:
@@ -132,15 +138,31 @@ class MeterTerms:
             raise TermsError(f"percentile {self.percentile}")
         if self.aggregation == "window" and self.spans is None:
             raise TermsError("spans are missing")
+        if self.is_level and not can_be_level(self.aggregation, self.operation_key):
+            raise TermsError(f"no level: {self.aggregation}")
+
+
+def can_be_level(aggregation: str, operation_key: str | None) -> bool:
+    """Return whether what is measured can go on into the next window.
+
+    Keys that never go would add up for ever, so they need operations.
+
+    :param aggregation: one of ``KINDS``
+    :param operation_key: see ``MeterTerms``
+    """
+    return aggregation in LEVELS or (
+        aggregation in KEYED_LEVELS and bool(operation_key)
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
     """What was measured: the quantity, and the number of events behind it.
 
-    ``windows``: quantities of the spans that have events, in their order. What only
-    some prices need: ``amount`` the events carry under another key, None when some
-    carry none; ``values`` of the events with their times, in their order.
+    ``windows``: quantities of the spans that have events, in their order. ``carried``:
+    the level the window began with, below zero too. What only some prices need:
+    ``amount`` the events carry under another key, None when some carry none; ``values``
+    of the events with their times, in their order.
     """
 
     quantity: Decimal = ZERO
@@ -148,6 +170,7 @@ class Measured:
     windows: tuple[Decimal, ...] = ()
     amount: Decimal | None = None
     values: Iterable[tuple[datetime, Decimal]] = field(default=(), compare=False)
+    carried: Decimal = ZERO
 
 
 def measure(
@@ -156,36 +179,67 @@ def measure(
     """Measure the events of a window that fulfil the conditions.
 
     :param terms: how
-    :param events: in any order; those outside the window do not count
+    :param events: in any order; those outside the window do not count, but those before
+        it are what a level begins with
     :param window: when
-    :return: quantity and number of events, zero without any
+    :return: quantity and number of events in the window, zero without any
     """
-    found = [
-        event
-        for event in events
-        if window.start <= event.time < window.end
-        and matches(terms.conditions, event.data)
-    ]
+    found: list[UsageEvent] = []
+    before: list[UsageEvent] = []
+    for event in events:
+        if event.time < window.end and matches(terms.conditions, event.data):
+            (found if event.time >= window.start else before).append(event)
+    if not terms.is_level:
+        before = []
     spans: tuple[Decimal, ...] = ()
     if terms.spans and terms.aggregation == "window":
         spans = _measure_spans(terms.spans, found, window)
         quantity = take_spans(terms.spans, spans, window)
     else:
-        quantity = _measure(terms, found, window)
-    return Measured(to_quantity(quantity, terms.decimals), len(found), spans)
+        quantity = _measure(terms, found, window, before)
+    return Measured(
+        to_quantity(quantity, terms.decimals),
+        len(found),
+        spans,
+        carried=_carry(terms, before),
+    )
 
 
-def _measure(terms: MeterTerms, events: list[UsageEvent], window: Window) -> Decimal:
+def _measure(
+    terms: MeterTerms,
+    events: list[UsageEvent],
+    window: Window,
+    before: list[UsageEvent],
+) -> Decimal:
     kind = terms.aggregation
     if kind == "percentile":
         return _percentile(terms, events)
     if kind == "weighted_sum":
-        return weighted_sum(events, window.start, window.end)
+        return weighted_sum([*before, *events], window.start, window.end)
     if kind == "unique_days":
-        return active_days(_active_spans(terms, events, window), window.days)
+        spans = _active_spans(terms, [*before, *events], window)
+        return active_days(spans, window.days)
     if kind == "unique" and terms.operation_key:
         events = [event for event in events if not _removes(terms, event)]
-    return aggregate(kind, events)
+        before = _get_active(terms, before)
+    return aggregate(kind, [*before, *events])
+
+
+def _carry(terms: MeterTerms, before: list[UsageEvent]) -> Decimal:
+    """Return the level that some events leave."""
+    kind = terms.aggregation
+    if kind in KEYED_LEVELS:
+        return Decimal(len(_get_active(terms, before)))
+    return aggregate("latest" if kind == "latest" else "sum", before)
+
+
+def _get_active(terms: MeterTerms, before: list[UsageEvent]) -> list[UsageEvent]:
+    """Return the last event of each key that was added and not removed since."""
+    last: dict[str, UsageEvent] = {}
+    for event in sorted(before, key=lambda event: (event.time, event.seq)):
+        if event.key is not None:
+            last[event.key] = event
+    return [event for event in last.values() if not _removes(terms, event)]
 
 
 def _percentile(terms: MeterTerms, events: list[UsageEvent]) -> Decimal:
@@ -237,7 +291,8 @@ def _active_spans(
     """Return (key, first day, last day) of all stretches a key is active.
 
     Without operations a key is active on the days it was seen; with them from an
-    addition to the day of its removal, else to the end of the window.
+    addition to the day of its removal, else to the end of the window. What ended before
+    the window is left out, also when that was on its first day.
     """
     by_key: dict[str, list[UsageEvent]] = defaultdict(list)
     for event in sorted(events, key=lambda event: (event.time, event.seq)):
@@ -245,13 +300,13 @@ def _active_spans(
             by_key[event.key].append(event)
     result = []
     for key, own in by_key.items():
-        ends = [window.day_of(event.time) for event in own[1:]] + [window.days - 1]
+        ends = [event.time for event in own[1:]] + [window.end - _TICK]
         for event, end in zip(own, ends, strict=True):
             day = window.day_of(event.time)
             if not terms.operation_key:
                 result.append((key, day, day))
-            elif not _removes(terms, event):
-                result.append((key, day, end))
+            elif end >= window.start and not _removes(terms, event):
+                result.append((key, day, window.day_of(end)))
     return result
 
 
@@ -282,9 +337,9 @@ def measure_groups(
     :param events: in any order
     :param window: when
     :param rules: in the order they are tried; every event goes to exactly one price
-    :return: every group with events; a key that is missing, and the price of an event
-        no rule matches, is the empty text. Neither keys nor rules: one group ``()``,
-        also without events
+    :return: every group with events or a level; a key that is missing, and the price of
+        an event no rule matches, is the empty text. Neither keys nor rules: one group
+        ``()``, also without events
     """
     if not keys and not rules:
         return {(): measure(terms, events, window)}
@@ -298,4 +353,4 @@ def measure_groups(
     measured = {
         group: measure(terms, own, window) for group, own in sorted(groups.items())
     }
-    return {group: one for group, one in measured.items() if one.count}
+    return {group: one for group, one in measured.items() if one.count or one.quantity}

@@ -2,13 +2,14 @@
 """Which lines of a preview would see other usage now."""
 
 from collections import defaultdict
+from dataclasses import replace
 
 from odoo import models
 
 from odoo.addons.saas_subscription_ops.engine.period import day_start
 
 from .saas_subscription_usage_periods import to_naive
-from .usage_store_api import Bounds, Look, Window, get_store
+from .usage_store_api import BEGINNING, Bounds, Look, Window, get_store
 
 
 class SaasBillingRunLine(models.Model):
@@ -40,25 +41,37 @@ class SaasBillingRunLine(models.Model):
         )
 
     def _get_life_windows(self) -> list:
-        """Return (event type, window) from the first day to the cut-off."""
+        """Return (event type, window) of all that may count up to the cut-off."""
         subscription = self.subscription_id
         start = to_naive(day_start(subscription.date_start, subscription.tz))
         end = to_naive(day_start(self.run_id.date_cutoff, subscription.tz))
         # sudo: whoever computes need not be allowed to see the meters
         meters = subscription.sudo()._get_usage_lines().product_id.saas_meter_id
-        window = Window(subscription.id, start, end)
-        return [(event_type, window) for event_type in set(meters.mapped("event_type"))]
+        starts = {}
+        for meter in meters:
+            first = BEGINNING if meter.is_level else start
+            starts[meter.event_type] = min(first, starts.get(meter.event_type, first))
+        return [
+            (event_type, Window(subscription.id, first, end))
+            for event_type, first in starts.items()
+        ]
 
     def _get_closed_windows(self) -> list:
-        """Return (event type, window) of the closed periods, each stretch as one."""
+        """Return (event type, window) of the closed periods, each stretch as one.
+
+        Levels come from all events before, too.
+        """
         subscription = self.subscription_id
         periods = subscription._get_usage_periods(self.run_id.date_cutoff)
         # sudo: whoever computes need not be allowed to see the meters
         meters = self.env["saas.meter"].sudo()
         stretches = defaultdict(list)
         for period in periods:
-            event_type = meters.browse(period.meter_id).event_type
-            stretches[period.product_tmpl_id, event_type].append(period.window)
+            meter = meters.browse(period.meter_id)
+            window = period.window
+            if meter.is_level:
+                window = replace(window, start=BEGINNING)
+            stretches[period.product_tmpl_id, meter.event_type].append(window)
         return [
             (
                 event_type,

@@ -6,7 +6,7 @@ from odoo.exceptions import ValidationError
 from odoo.fields import Domain
 
 from ..engine.errors import TermsError
-from ..engine.meter import Spans
+from ..engine.meter import Spans, can_be_level
 from ..exceptions import UsageStoreError
 from .usage_screen import Need
 from .usage_store_api import MeterSpec
@@ -119,6 +119,14 @@ class SaasMeter(models.Model):
         tracking=True,
         help="Spans without events are zero for the average.",
     )
+    is_level = fields.Boolean(
+        string="Carried Over",
+        tracking=True,
+        help="A period begins with what the last one left: 50 seats added in January"
+        " are 50 in March, too, without any event. All events before the period count,"
+        " also those before the subscription began.",
+    )
+    can_be_level = fields.Boolean(compute="_compute_can_be_level")
     needs_key = fields.Boolean(compute="_compute_needs_key")
     allow_negative = fields.Boolean(
         string="Values Below Zero",
@@ -173,6 +181,16 @@ class SaasMeter(models.Model):
                 kind = meter.window_aggregation
             meter.needs_key = kind != "count"
 
+    @api.depends("aggregation", "operation_key")
+    def _compute_can_be_level(self):
+        for meter in self:
+            meter.can_be_level = can_be_level(meter.aggregation, meter.operation_key)
+
+    @api.onchange("aggregation", "operation_key")
+    def _onchange_can_be_level(self):
+        if not self.can_be_level:
+            self.is_level = False
+
     @api.depends("price_ids")
     def _compute_is_booked(self):
         for meter in self:
@@ -207,6 +225,8 @@ class SaasMeter(models.Model):
         "window_size",
         "window_aggregation",
         "window_outer",
+        "operation_key",
+        "is_level",
     )
     def _check_terms(self):
         for meter in self:
@@ -223,6 +243,13 @@ class SaasMeter(models.Model):
 
     def _get_terms_problem(self):
         """Say what the aggregation still needs."""
+        if self.is_level and not self.can_be_level:
+            return self.env._(
+                "%(name)s: only a sum, the latest value, a level weighted by time, and"
+                " different values with an “Operation Key” leave something for the next"
+                " period. Choose one of these, or empty “Carried Over”.",
+                name=self.name,
+            )
         if self.aggregation == "percentile":
             return self.env._(
                 "%(name)s: enter a percentile above 0 and up to 100, like 95.",
@@ -251,6 +278,7 @@ class SaasMeter(models.Model):
             "window_aggregation",
             "window_outer",
             "decimals",
+            "is_level",
         }
 
     def _has_booked_charges(self):
@@ -350,6 +378,7 @@ class SaasMeter(models.Model):
             operation_key=(kind in TEXTUAL and self.operation_key) or None,
             percentile=self._get_percentile() if kind == "percentile" else None,
             spans=self._get_spans() if kind == "window" else None,
+            is_level=self.is_level,
             keys=tuple(self.dimension_ids.mapped("key")) if by_dimension else (),
             rules=tuple(rules),
         )

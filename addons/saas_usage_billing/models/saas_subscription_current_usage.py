@@ -73,11 +73,13 @@ class SaasSubscription(models.Model):
         meter = self.env["saas.meter"].sudo().browse(period.meter_id)
         spec = meter._get_spec(conditions=row["conditions"])
         days = [period.start + timedelta(days=n) for n in range(period.days)][-92:]
-        by_day = {
+        last = period.end
+        if spec.is_level:
+            # It would go on into the days to come.
+            last = min(local_day(now, self.tz) + timedelta(days=1), last)
+        by_day = dict.fromkeys(days, Decimal(0)) | {
             day: one.quantity
-            for day, one in self._get_live_days(
-                meter, spec, days[0], period.end
-            ).items()
+            for day, one in self._get_live_days(meter, spec, days[0], last).items()
         }
         highest = max(by_day.values(), default=Decimal(0)) or Decimal(1)
         return {

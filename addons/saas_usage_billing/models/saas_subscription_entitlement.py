@@ -253,7 +253,8 @@ class SaasSubscription(models.Model):
         )
         days = self._make_days(first, last)
         [groups] = self._measure_live(meter, meter._get_spec(), [days])
-        return groups[()].quantity, period[1]
+        # A level does not begin anew.
+        return groups[()].quantity, None if meter.is_level else period[1]
 
 
 def _text(number):

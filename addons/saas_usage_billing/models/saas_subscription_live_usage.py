@@ -143,7 +143,8 @@ class SaasSubscription(models.Model):
         """Return the quantity at the end of the period if use goes on like that."""
         window = period.window
         passed = to_naive(now) - window.start
-        if meter.aggregation not in ADDED or passed.total_seconds() <= 0:
+        is_added = meter.aggregation in ADDED and not meter.is_level
+        if not is_added or passed.total_seconds() <= 0:
             return None
         whole = window.end - window.start
         part = Decimal(whole // TICK) / Decimal(min(passed, whole) // TICK)

@@ -90,6 +90,7 @@ class SaasSubscription(models.Model):
         spec = replace(
             meter._get_spec(conditions=conditions),
             aggregation="sum",
+            is_level=False,
             value_key=key,
             decimals=AMOUNT_DECIMALS,
         )
@@ -109,7 +110,7 @@ class SaasSubscription(models.Model):
             measured.quantity,
             amount=measured.amount,
             amounts=(value for _moment, value in values),
-            changes=self._make_changes(period, values)
+            changes=self._make_changes(period, measured)
             if price.model == "prorated_graduated"
             else (),
             # Like a period, a span is never below zero.
@@ -117,10 +118,12 @@ class SaasSubscription(models.Model):
         )
 
     @api.model
-    def _make_changes(self, period, values):
+    def _make_changes(self, period, measured):
         """Yield the changes of a level, with the part of the period each is there."""
         window = period.window.span
-        for moment, value in values:
+        if measured.carried:
+            yield ProratedUnits(measured.carried, measured.carried)
+        for moment, value in measured.values:
             left = type(window)(moment, window.end).ticks
             whole = times(value, to_decimal(left))
             if value:

@@ -2,6 +2,7 @@
 """What a charge of metered use was computed from, booked or only proposed."""
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 from odoo import api, fields, models
@@ -10,7 +11,7 @@ from odoo.addons.saas_subscription_ops.engine.period import day_start, local_day
 
 from ..exceptions import UsageStoreError
 from .saas_subscription_usage_periods import to_naive
-from .usage_store_api import Bounds, Window, get_store
+from .usage_store_api import BEGINNING, Bounds, Window, get_store
 
 
 class SaasUsageEvidence(models.AbstractModel):
@@ -56,6 +57,17 @@ class SaasUsageEvidence(models.AbstractModel):
             start = max(start, to_naive(day_start(day, tz)))
             end = min(end, to_naive(day_start(day + timedelta(days=1), tz)))
         return Window(self.subscription_id.id, start, max(start, end), tz)
+
+    def _get_usage_reach(self, day=None):
+        """Return where the events behind the charge, or one of its days, are.
+
+        :param date day: only what happened on this local day
+        :return: ``Window``; a level comes from all events before its end
+        """
+        window = self._get_usage_window(day)
+        if day or not self._get_usage_price().meter_id.is_level:
+            return window
+        return replace(window, start=BEGINNING)
 
     def _get_usage_dates(self):
         """Return the first and last local day of what was measured."""
@@ -107,7 +119,7 @@ class SaasUsageEvidence(models.AbstractModel):
         """
         return get_store(self.env).read_events(
             self._get_usage_spec(),
-            self._get_usage_window(day),
+            self._get_usage_reach(day),
             self._get_usage_bounds(),
             after,
             limit,
@@ -139,7 +151,7 @@ class SaasUsageEvidence(models.AbstractModel):
         """
         if not self.has_usage:
             return [("id", "=", False)]
-        window, bounds = self._get_usage_window(day), self._get_usage_bounds()
+        window, bounds = self._get_usage_reach(day), self._get_usage_bounds()
         domain = [
             ("subscription_id", "=", self.subscription_id.id),
             ("counted_by_id", "=", self._get_usage_price().meter_id.id),

@@ -134,6 +134,13 @@ class SaasUsagePrice(models.Model):
             )
         if self.multiplier <= 0:
             yield self.env._("“Factor” must be above 0; 1 leaves amounts as they are.")
+        if meter.is_level and (self.is_per_event or self.model == "dynamic"):
+            yield self.env._(
+                "%(meter)s carries its quantity over, also into periods without events,"
+                " but this price looks at the events of the period. Choose another"
+                " model, empty what is per event, or choose another meter.",
+                meter=meter.name,
+            )
         if self.model == "prorated_graduated" and meter.aggregation != "weighted_sum":
             yield self.env._(
                 "“Graduated level by time” needs a meter that weights a level by time;"

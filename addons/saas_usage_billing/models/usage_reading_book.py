@@ -6,7 +6,8 @@ later one (``seen``) no request brought or took back an event of it. So it answe
 every moment between the two, and after an answer of the store that nothing came, up to
 now. It rests on the numbers of the requests alone, as the bounds of a charge do.
 
-A definition that looks at events before its window must not be remembered.
+A level looks at all events before its window and is not remembered: the store reads
+them once for all windows of a subscription.
 """
 
 import hashlib
@@ -136,6 +137,9 @@ class ReadingBook:
         :param spec: what to measure
         :param windows: some of those the book was opened with
         """
+        if spec.is_level:
+            # An event of long ago changes every window since.
+            return self.store.aggregate(spec, windows, self.bounds)
         definition = get_definition(self.store, spec)
         windows = list(windows)
         left = [one for one in windows if (definition, one) not in self.known]

@@ -25,15 +25,15 @@ from .usage_store_api import (
     register_store,
 )
 from .usage_store_ingest import store_events
+from .usage_store_levels import over_levels, over_stretches
 from .usage_store_newer import find_newer
 from .usage_store_sql import (
     aggregated,
     fulfilled,
     group,
-    is_added,
-    local_day,
     span_aggregate,
     span_number,
+    windows_table,
 )
 from .usage_store_voids import counted
 
@@ -74,30 +74,38 @@ def aggregate(
     windows = list(windows)
     if not windows:
         return []
-    source = _source(env, spec, windows, bounds)
-    if spec.aggregation == "window":
-        query = _over_spans(spec, source)
-    elif spec.aggregation == "unique_days" and spec.operation_key:
-        query = _over_stretches(spec, source)
+    if spec.is_level:
+        query = over_levels(env, spec, windows, bounds)
     else:
-        query = SQL(
-            """
-            %(windows)s
-            SELECT w.number, %(group)s AS grp, (%(value)s)::text, count(*), NULL
-            %(events)s
-            GROUP BY w.number%(by)s
-            """,
-            windows=source.windows,
-            group=group(spec),
-            value=aggregated(spec),
-            events=source.events,
-            by=SQL(", grp" if spec.is_grouped else ""),
-        )
+        query = _over_events(spec, _source(env, spec, windows, bounds))
     found = [{} if spec.is_grouped else {(): Measured()} for _window in windows]
     for number, texts, *row in env.execute_query(query):
         one = _to_measured(spec, windows[number - 1], *row)
-        found[number - 1][tuple(texts or ())] = one
+        # A level that is gone has no group any more.
+        if one.count or one.quantity or not spec.is_grouped:
+            found[number - 1][tuple(texts or ())] = one
     return found
+
+
+def _over_events(spec: MeterSpec, source: "_Source") -> SQL:
+    """Return the statement of the events of the windows alone."""
+    if spec.aggregation == "window":
+        return _over_spans(spec, source)
+    if spec.aggregation == "unique_days" and spec.operation_key:
+        return over_stretches(spec, source.windows, source.events)
+    return SQL(
+        """
+        %(windows)s
+        SELECT w.number, %(group)s AS grp, (%(value)s)::text, count(*), NULL
+        %(events)s
+        GROUP BY w.number%(by)s
+        """,
+        windows=source.windows,
+        group=group(spec),
+        value=aggregated(spec),
+        events=source.events,
+        by=SQL(", grp" if spec.is_grouped else ""),
+    )
 
 
 class _Source(NamedTuple):
@@ -111,20 +119,7 @@ def _source(
     env, spec: MeterSpec, windows: list[Window], bounds: Bounds | None
 ) -> _Source:
     return _Source(
-        SQL(
-            """
-            WITH w AS (
-                SELECT *
-                  FROM unnest(%s::integer[], %s::timestamp[], %s::timestamp[],
-                              %s::text[])
-                       WITH ORDINALITY AS w(subscription_id, t0, t1, tz, number)
-            )
-            """,
-            [window.subscription_id for window in windows],
-            [window.start for window in windows],
-            [window.end for window in windows],
-            [window.tz for window in windows],
-        ),
+        SQL("WITH w AS (%s)", windows_table(windows)),
         SQL(
             """
               FROM w
@@ -170,56 +165,7 @@ def _over_spans(spec: MeterSpec, source: _Source) -> SQL:
     )
 
 
-def _over_stretches(spec: MeterSpec, source: _Source) -> SQL:
-    """Return the statement of ``unique_days`` with operations.
-
-    A key is active from an addition to its next event, or the end of the window. Days
-    that an earlier stretch of the key has covered do not count again.
-    """
-    return SQL(
-        """
-        %(windows)s
-        SELECT number, grp,
-               COALESCE(sum(GREATEST(
-                   till - GREATEST(day, COALESCE(covered, -1) + 1) + 1, 0
-               )) FILTER (WHERE till IS NOT NULL), 0)::text,
-               count(*), NULL
-          FROM (
-                SELECT number, grp, day, till, max(till) OVER (
-                           PARTITION BY number, grp, key ORDER BY event_time, id
-                           ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-                       ) AS covered
-                  FROM (
-                        SELECT number, grp, key, event_time, id, day,
-                               CASE WHEN is_added AND key IS NOT NULL THEN COALESCE(
-                                   lead(day) OVER (
-                                       PARTITION BY number, grp, key
-                                       ORDER BY event_time, id
-                                   ),
-                                   last_day
-                               ) END AS till
-                          FROM (
-                                SELECT w.number, %(group)s AS grp,
-                                       e.event_time, e.id, %(key)s AS key,
-                                       %(is_added)s AS is_added, %(day)s AS day,
-                                       %(last_day)s AS last_day
-                                %(events)s
-                               ) changes
-                       ) stretches
-               ) uncovered
-         GROUP BY number, grp
-        """,
-        windows=source.windows,
-        group=group(spec),
-        key=SQL("(e.data ->> %s)", spec.value_key),
-        is_added=is_added(spec),
-        day=local_day(),
-        last_day=local_day(SQL("w.t1 - interval '1 microsecond'")),
-        events=source.events,
-    )
-
-
-def _to_measured(spec, window, value, count, spans) -> Measured:
+def _to_measured(spec, window, value, count, spans, carried=None) -> Measured:
     """Return what was measured; quotients are taken here, with all digits."""
     quantity, by = Decimal(value or 0), 1
     if spec.aggregation == "weighted_sum":
@@ -231,7 +177,12 @@ def _to_measured(spec, window, value, count, spans) -> Measured:
     if by != 1:
         quantity = CONTEXT.divide(quantity, Decimal(by))
     quantity = to_quantity(quantity, spec.decimals)
-    return Measured(quantity, count, tuple(map(Decimal, spans or ())))
+    return Measured(
+        quantity,
+        count,
+        tuple(map(Decimal, spans or ())),
+        carried=Decimal(carried or 0),
+    )
 
 
 def aggregate_by_day(
@@ -242,9 +193,9 @@ def aggregate_by_day(
     :param env: environment
     :param tz: IANA name of the zone the days are of
     :param bounds: look at what was stored by then only
-    :return: only days with events
+    :return: only days with events or a level
     """
-    if spec.aggregation in AGGREGATIONS:
+    if spec.aggregation in AGGREGATIONS and not spec.is_level:
         return _aggregate_by_day(env, spec, window, tz, bounds)
     days = _cut_days(window, tz)
     measured = aggregate(env, spec, days.values(), bounds)
@@ -252,7 +203,7 @@ def aggregate_by_day(
         (day, texts): one
         for day, groups in zip(days, measured, strict=True)
         for texts, one in groups.items()
-        if one.count
+        if one.count or one.quantity
     }
 
 

@@ -20,6 +20,8 @@ from ..exceptions import UsageStoreError
 
 PARAMETER = "saas_usage_billing.store"
 DEFAULT = "postgres"
+#: Before every event: a source accepts what is up to a hundred years old.
+BEGINNING = datetime(1900, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class MeterSpec:
     operation_key: str | None = None
     percentile: Decimal | None = None
     spans: Spans | None = None
+    is_level: bool = False
     keys: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
 
@@ -68,7 +71,7 @@ class MeterSpec:
 
     @property
     def is_grouped(self) -> bool:
-        """Return whether the result has groups, only those with events."""
+        """Return whether the result has groups, only those with events or a level."""
         return bool(self.keys or self.rules)
 
     @property
@@ -81,6 +84,7 @@ class MeterSpec:
             self.operation_key,
             self.percentile,
             self.spans,
+            self.is_level,
         )
 
 
@@ -197,6 +201,8 @@ class UsageStore(Protocol):
     ) -> list[dict[Group, Measured]]:
         """Measure windows of any number of subscriptions in one statement.
 
+        A level begins with what all events before the window left, however old.
+
         :param spec: what to measure
         :param windows: in any order
         :param bounds: look at what was stored by then only
@@ -212,7 +218,7 @@ class UsageStore(Protocol):
         :param window: when
         :param tz: IANA name of the zone the days are of
         :param bounds: look at what was stored by then only
-        :return: per day and group, only those with events
+        :return: per day and group, only those with events or a level
         """
 
     def read_events(

@@ -12,12 +12,31 @@ from ..engine.aggregate import AVERAGE_DECIMALS
 from ..engine.dimension import GoesTo, Rule
 from ..engine.filters import COMPARISONS, Condition, Test
 from ..engine.meter import UNITS
-from .usage_store_api import MeterSpec
+from .usage_store_api import MeterSpec, Window
 
 _DATA = SQL("e.data")
 _TIME = SQL("e.event_time")
 # Not \d, which takes the digits of any script where the collation is ICU's.
 _NUMBER = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?$"
+
+
+def windows_table(windows: Iterable[Window]) -> SQL:
+    """Return the select of windows: their ends, time zones and numbers from 1.
+
+    :param windows: in the order they are numbered
+    """
+    windows = list(windows)
+    return SQL(
+        """
+        SELECT *
+          FROM unnest(%s::integer[], %s::timestamp[], %s::timestamp[], %s::text[])
+               WITH ORDINALITY AS w(subscription_id, t0, t1, tz, number)
+        """,
+        [window.subscription_id for window in windows],
+        [window.start for window in windows],
+        [window.end for window in windows],
+        [window.tz for window in windows],
+    )
 
 
 def number(key: str, data: SQL = _DATA) -> SQL:
@@ -136,11 +155,11 @@ def aggregated(spec: MeterSpec) -> SQL:
     if kind == "count":
         return SQL("count(*)")
     if kind == "unique":
-        return SQL("count(DISTINCT %s)%s", _key(spec), _added(spec))
+        return SQL("count(DISTINCT %s)%s", key_text(spec), _added(spec))
     if kind == "unique_days":
         return SQL(
             "count(DISTINCT (%(key)s, %(day)s)) FILTER (WHERE %(key)s IS NOT NULL)",
-            key=_key(spec),
+            key=key_text(spec),
             day=local_day(),
         )
     value = number(spec.value_key)
@@ -181,7 +200,7 @@ def span_aggregate(spec: MeterSpec) -> SQL:
     if kind == "count":
         return SQL("count(*)")
     if kind == "unique":
-        return SQL("count(DISTINCT %s)", _key(spec))
+        return SQL("count(DISTINCT %s)", key_text(spec))
     return SQL("COALESCE(%s, 0)", _plain(kind, number(spec.value_key)))
 
 
@@ -229,5 +248,9 @@ def _added(spec: MeterSpec) -> SQL:
     return SQL(" FILTER (WHERE %s)", is_added(spec))
 
 
-def _key(spec: MeterSpec) -> SQL:
+def key_text(spec: MeterSpec) -> SQL:
+    """Return what ``unique`` and ``unique_days`` count of an event; null without.
+
+    :param spec: what to measure
+    """
     return SQL("(e.data ->> %s)", spec.value_key)

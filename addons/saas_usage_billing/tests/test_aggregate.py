@@ -16,6 +16,7 @@ from ..engine.dimension import GoesTo, Rule
 from ..engine.filters import COMPARISONS, OPERATORS, Condition
 from ..engine.meter import (
     INNER,
+    LEVELS,
     OUTER,
     Measured,
     MeterTerms,
@@ -242,6 +243,11 @@ class TestAggregate(UsageCase):
         for kind in ("unique", "unique_days"):
             yield MeterSpec("test.request", kind, "user")
             yield MeterSpec("test.request", kind, "user", operation_key="op")
+            yield MeterSpec(
+                "test.request", kind, "user", operation_key="op", is_level=True
+            )
+        for kind in LEVELS:
+            yield MeterSpec("test.request", kind, "n", is_level=True)
         for unit, size in (("minute", 90), ("hour", 5), ("day", 1), ("day", 7)):
             for inner in INNER:
                 for outer in OUTER:
@@ -368,8 +374,31 @@ class TestAggregate(UsageCase):
         spec = MeterSpec("test.request", "sum", "n")
         store = get_store(self.env)
         # One question whether anything was taken back, and one for all windows.
-        with self.assertQueryCount(2):
-            store.aggregate(spec, windows)
+        for one in (spec, replace(spec, is_level=True)):
+            with self.assertQueryCount(2):
+                store.aggregate(one, windows)
+
+    def test_levels_without_events_of_the_window(self):
+        """Windows after the last event, next to each other or the same twice."""
+        later = START + timedelta(days=70)
+        months = [(later + timedelta(days=30 * n), 30) for n in (0, 1, 2, 2)]
+        windows = [
+            Window(one.id, start, start + timedelta(days=days), "Asia/Tokyo")
+            for one in self.subscriptions
+            for start, days in months
+        ]
+        for spec in self.make_specs():
+            if not spec.is_level:
+                continue
+            for keys in ((), ("op",)):
+                spec = replace(spec, keys=keys)
+                found = get_store(self.env).aggregate(spec, windows)
+                wanted = [self.measure_groups(spec, window) for window in windows]
+                self.assertEqual(found, wanted, spec)
+                every = [one for groups in found for one in groups.values()]
+                self.assertTrue(any(one.quantity for one in every), spec)
+                self.assertFalse(any(one.count for one in every), spec)
+                self.assertTrue(all(one.carried for one in every if one.quantity))
 
     def test_without_events_or_windows(self):
         spec = MeterSpec("other", "max", "n")
