@@ -12,6 +12,8 @@ from tools.story.world import World
 CENT = Decimal("0.01")
 #: Percent an amount may differ from what is usual.
 UNCHECKED = 1e9
+# A safeguard only: nothing here is a measurement.
+PATIENCE = 1800.0
 #: By owner of a subscription and name of a meter.
 Figures = dict[str, dict[str, Decimal]]
 
@@ -195,8 +197,7 @@ class UsageStage:
         def read():
             return self.admin.row("saas.billing.run", run_id, ["state"])["state"]
 
-        patience = 120.0 + len(self.subscriptions)
-        assert wait_for(lambda: read() == state, patience), read()
+        assert wait_for(lambda: read() == state, PATIENCE), read()
 
     def charged(self, run_id: int | None = None) -> Figures:
         """Return the amounts on posted documents, all or those of a run."""
