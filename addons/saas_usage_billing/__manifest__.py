@@ -70,6 +70,8 @@
         "views/saas_wallet_ledger_views.xml",
         "views/saas_wallet_views.xml",
         "views/product_template_wallet_views.xml",
+        "views/saas_wallet_button_views.xml",
+        "views/portal_wallet_templates.xml",
         "views/saas_usage_billing_menus.xml",
         "views/saas_usage_commitment_views.xml",
     ],

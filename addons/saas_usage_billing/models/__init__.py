@@ -119,3 +119,7 @@ from . import saas_billing_run_charge_wallet
 from . import saas_billing_run_line_wallet
 from . import saas_subscription_unbilled
 from . import saas_wallet_expiry
+from . import saas_wallet_live
+from . import saas_wallet_topup
+from . import saas_subscription_wallet_portal
+from . import res_partner_wallet

@@ -51,3 +51,4 @@ from . import test_wallet
 from . import test_wallet_billing
 from . import test_wallet_expiry
 from . import test_wallet_race
+from . import test_wallet_live

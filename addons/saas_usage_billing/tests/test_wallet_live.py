@@ -1,0 +1,200 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from datetime import date, datetime, timezone
+
+from odoo import Command
+from odoo.exceptions import AccessError, ValidationError
+from odoo.tests import freeze_time, new_test_user, tagged
+
+from .test_hold import APRIL
+from .test_wallet_billing import WalletBillingCase
+
+NOW = datetime(2026, 4, 10, 12, tzinfo=timezone.utc)
+
+
+@tagged("post_install", "-at_install")
+class TestWalletLive(WalletBillingCase):
+    """Usage counts against the wallet before it is billed."""
+
+    def live(self, wallet=None, now=NOW):
+        wallet = wallet or self.wallet
+        wallet.invalidate_recordset()
+        return float(wallet._get_live_balances(now)[wallet.id])
+
+    def test_unbilled_usage_counts_once(self):
+        self.grant(self.wallet, 200)
+        self.assertAlmostEqual(self.live(), 200)
+        self.use()
+        self.assertAlmostEqual(self.live(), 115.60)
+        # usage of the running month: 1.50 and 13.00
+        self.use("2026-04-05", 130)
+        self.assertAlmostEqual(self.live(), 101.10)
+        run = self.prepare()
+        self.assertAlmostEqual(self.wallet.reserved, 84.40)
+        self.assertAlmostEqual(self.live(), 101.10)
+        self.post(self.approve(run))
+        self.assertAlmostEqual(self.wallet.balance, 115.60)
+        self.assertAlmostEqual(self.live(), 101.10)
+
+    def test_below_zero_when_more_was_used_than_is_there(self):
+        self.grant(self.wallet, 50)
+        self.use()
+        self.assertAlmostEqual(self.live(), -34.40)
+        self.prepare()
+        self.assertAlmostEqual(self.live(), -34.40)
+
+    def test_usage_out_of_scope_does_not_count(self):
+        self.wallet.product_ids = self.calls
+        self.grant(self.wallet, 50)
+        self.use()
+        self.assertAlmostEqual(self.live(), 50 - 22.40)
+
+    def test_several_wallets_bear_it_in_their_order(self):
+        first = self.create_wallet(name="First", priority=1)
+        self.grant(first, 60)
+        self.grant(self.wallet, 10)
+        self.use()
+        self.assertAlmostEqual(self.live(first), 0)
+        self.assertAlmostEqual(self.live(), 10 - 24.40)
+
+    def test_usage_without_a_price_does_not_break_the_figure(self):
+        self.env["saas.usage.price"].search([]).sudo().active = False
+        self.grant(self.wallet, 50)
+        self.use()
+        self.assertAlmostEqual(self.live(), 50)
+
+    # Low -------------------------------------------------------------
+    def check(self):
+        self.wallet._check_low(NOW)
+        return len(self.events(self.wallet, "wallet.threshold_reached"))
+
+    def test_low_is_told_once_per_filling(self):
+        self.wallet.low_balance = 100
+        self.grant(self.wallet, 150)
+        self.assertEqual(self.check(), 0)
+        self.use()
+        self.assertEqual([self.check(), self.check()], [1, 1])
+        self.assertTrue(self.wallet.is_low)
+        activity = self.wallet.activity_ids
+        self.assertEqual(activity.user_id, self.csm)
+        event = self.events(self.wallet, "wallet.threshold_reached")
+        self.assertEqual(event.payload["live_balance"], "65.60")
+
+        # filled up enough, then used again
+        self.grant(self.wallet, 100)
+        self.assertEqual(self.check(), 1)
+        self.assertFalse(self.wallet.is_low)
+        self.store(1, "2026-04-02", bytes=10000)
+        self.assertEqual(self.check(), 2)
+
+    @freeze_time("2026-04-10 12:00:00")
+    def test_job_finds_low_wallets(self):
+        self.wallet.low_balance = 100
+        other = self.create_wallet()
+        cron = self.env.ref("saas_usage_billing.ir_cron_saas_wallet_check_low")
+        with self.enter_registry_test_mode():
+            cron.method_direct_trigger()
+        self.env.invalidate_all()
+        self.assertEqual((self.wallet.is_low, other.is_low), (True, False))
+
+    # Top-up ----------------------------------------------------------
+    def top_up(self, mode, **vals):
+        self.wallet.write(
+            {
+                "low_balance": 100,
+                "topup_mode": mode,
+                "topup_product_id": self.credit_product.id,
+                "topup_amount": 500,
+                **vals,
+            }
+        )
+        self.wallet._check_low(NOW)
+        return self.wallet.topup_order_id
+
+    def test_order_fills_the_wallet(self):
+        order = self.top_up("order")
+        self.assertEqual(order.state, "sale")
+        self.assertEqual((order.amount_untaxed, self.wallet.balance), (500, 500))
+        self.wallet._check_low(NOW)
+        self.assertEqual(self.wallet.topup_order_id, order)
+        self.assertFalse(self.wallet.is_low)
+
+    def test_quotation_is_made_once(self):
+        order = self.top_up("quotation")
+        self.assertEqual((order.state, order.partner_id), ("draft", self.partner))
+        self.wallet._check_low(NOW)
+        self.wallet.saas_retry_topup()
+        self.assertEqual(self.wallet.topup_order_id, order)
+        order.action_confirm()
+        self.assertEqual(self.wallet.balance, 500)
+
+    def test_order_that_waits_for_its_payment_is_not_repeated(self):
+        self.credit_product.saas_wallet_release = "paid"
+        order = self.top_up("order")
+        self.assertEqual((order.state, self.wallet.balance), ("sale", 0))
+        self.wallet.saas_retry_topup()
+        self.assertEqual(self.wallet.topup_order_id, order)
+
+        # granted when the invoice is paid, not before
+        invoice = order._create_invoices()
+        invoice.action_post()
+        self.assertEqual(self.wallet.balance, 0)
+        self.env["account.payment.register"].with_context(
+            active_model="account.move", active_ids=invoice.ids
+        ).create({})._create_payments()
+        self.assertIn(invoice.payment_state, ("paid", "in_payment"))
+        self.assertEqual(self.wallet.balance, 500)
+
+    def test_failing_top_up_is_an_exception(self):
+        usd = self.env.ref("base.USD")
+        usd.active = True
+        self.env["product.pricelist"].search([]).sudo().active = False
+        self.wallet.currency_id = usd
+        self.assertFalse(self.top_up("order"))
+        self.assertEqual(self.exceptions("wallet.topup_failed").res_id, self.wallet.id)
+
+    def test_top_up_needs_its_terms(self):
+        for vals in (
+            {"topup_amount": 0},
+            {"topup_product_id": False},
+            {"topup_product_id": self.calls.id},
+            {"low_balance": 0},
+        ):
+            with self.assertRaises(ValidationError):
+                self.top_up("order", **vals)
+
+    # Shown -----------------------------------------------------------
+    def test_customer_sees_their_own_wallets(self):
+        self.grant(self.wallet, 200, date_expiry=date(2027, 1, 1))
+        other = self.env["res.partner"].create({"name": "B", "is_company": True})
+        self.grant(self.create_wallet(name="Secret", partner_id=other.id), 777)
+        self.use()
+        self.bill_usage(APRIL)
+        portal = new_test_user(
+            self.env,
+            login="wallet_portal",
+            groups="base.group_portal",
+            company_id=self.company.id,
+            company_ids=[Command.set(self.company.ids)],
+        )
+        portal.partner_id.parent_id = self.partner
+        html = str(self.subscription.with_user(portal)._get_portal_wallets_html())
+        self.assertIn("115.60", html)
+        self.assertIn(self.subscription.charge_ids.move_id.name, html)
+        self.assertNotIn("Secret", html)
+        with self.assertRaises(AccessError):
+            self.wallet.with_user(portal).read(["balance"])
+
+    def test_nothing_is_shown_without_a_wallet(self):
+        self.wallet.action_close()
+        self.assertFalse(self.subscription._get_portal_wallets_html())
+        self.assertFalse(self.subscription.wallet_text)
+
+    def test_balance_on_the_buttons(self):
+        self.grant(self.wallet, 200)
+        text = self.subscription.with_user(self.operator).wallet_text
+        self.assertIn("200.00", text)
+        self.assertEqual(self.partner.with_user(self.operator).saas_wallet_text, text)
+        action = self.partner.with_user(self.operator).action_view_saas_wallets()
+        found = self.env["saas.wallet"].search(action["domain"])
+        self.assertEqual(found, self.wallet)
+        self.assertTrue(self.subscription.action_view_wallets()["res_id"])
