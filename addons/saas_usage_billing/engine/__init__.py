@@ -9,6 +9,7 @@ incoming event.
 from . import (
     aggregate,
     anomaly,
+    bucket,
     commitment,
     correction,
     dimension,
@@ -22,6 +23,7 @@ from . import (
     money,
     rating,
     running,
+    threshold,
     tiers,
     time_weighted,
     trend,
@@ -32,6 +34,7 @@ from . import models as price_models
 __all__ = [
     "aggregate",
     "anomaly",
+    "bucket",
     "commitment",
     "correction",
     "dimension",
@@ -46,6 +49,7 @@ __all__ = [
     "price_models",
     "rating",
     "running",
+    "threshold",
     "tiers",
     "time_weighted",
     "trend",

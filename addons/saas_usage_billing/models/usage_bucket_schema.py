@@ -5,6 +5,7 @@
 ``saas_usage_bucket_key`` the different keys of each day, as hashes. Which subscriptions
 and meters are counted, since which day and by which definition, is in
 ``saas_usage_bucket_state``; ``is_counted`` of a request says that its events are in.
+``saas_usage_touched`` lists the subscriptions whose thresholds are to be looked at.
 """
 
 _CREATE = """
@@ -42,6 +43,9 @@ CREATE TABLE IF NOT EXISTS saas_usage_bucket_key (
     key uuid NOT NULL,
     PRIMARY KEY (subscription_id, meter_id, day, key)
 );
+CREATE TABLE IF NOT EXISTS saas_usage_touched (
+    subscription_id integer PRIMARY KEY
+);
 """
 
 
@@ -63,5 +67,6 @@ def drop_buckets(cr):
         DROP TABLE IF EXISTS saas_usage_bucket;
         DROP TABLE IF EXISTS saas_usage_bucket_key;
         DROP TABLE IF EXISTS saas_usage_bucket_state;
+        DROP TABLE IF EXISTS saas_usage_touched;
         """
     )

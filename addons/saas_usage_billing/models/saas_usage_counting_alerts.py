@@ -1,0 +1,77 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""Thresholds of what was counted."""
+
+from datetime import datetime, timezone
+
+from odoo import api, models
+from odoo.tools import SQL
+
+#: Subscriptions looked at in one transaction.
+TOGETHER = 50
+FAILED = "usage.threshold_failed"
+
+
+class SaasUsageCounting(models.AbstractModel):
+    _inherit = "saas.usage.counting"
+
+    @api.model
+    def _cron_count(self):
+        """Look at the thresholds of what got events; commit after some of them."""
+        super()._cron_count()
+        now = datetime.now(timezone.utc)
+        while self._check_touched(now):
+            if not self.env["ir.cron"]._commit_progress():
+                break
+
+    @api.model
+    def _after_count(self, subscription_ids):
+        """Note whose thresholds are to be looked at, in the same transaction."""
+        super()._after_count(subscription_ids)
+        # sudo: thresholds react whoever sends
+        if subscription_ids and self.env["saas.usage.threshold"].sudo().search_count(
+            [], limit=1
+        ):
+            self.env.cr.execute(
+                "INSERT INTO saas_usage_touched SELECT unnest(%s)"
+                " ON CONFLICT DO NOTHING",
+                [sorted(subscription_ids)],
+            )
+
+    @api.model
+    def _check_touched(self, now):
+        """Look at the thresholds of some subscriptions that got events.
+
+        :param now: aware UTC datetime
+        :return: number of subscriptions; 0 when none is left
+        """
+        rows = self.env.execute_query(
+            SQL(
+                """
+                DELETE FROM saas_usage_touched
+                 WHERE subscription_id IN (
+                           SELECT subscription_id FROM saas_usage_touched
+                            ORDER BY subscription_id LIMIT %s
+                              FOR UPDATE SKIP LOCKED
+                       )
+                RETURNING subscription_id
+                """,
+                TOGETHER,
+            )
+        )
+        ids = [subscription for (subscription,) in rows]
+        thresholds = self.env["saas.usage.threshold"].search([])
+        for subscription in self.env["saas.subscription"].browse(ids).exists():
+            error = subscription._saas_try(
+                lambda record: record._check_thresholds(thresholds, now)
+            )
+            if error:
+                subscription._saas_raise(
+                    FAILED,
+                    self.env._(
+                        "The usage could not be compared with its thresholds:"
+                        " %(error)s. It is tried again with the next events.",
+                        error=error,
+                    ),
+                    queue="customer_success",
+                )
+        return len(ids)
