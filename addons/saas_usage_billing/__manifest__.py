@@ -35,6 +35,7 @@
         "data/base_automation_wallet_data.xml",
         "data/ir_cron_wallet_data.xml",
         "data/queue_job_usage_data.xml",
+        "data/queue_job_simulation_data.xml",
         "data/saas_kpi_data.xml",
         "data/saas_renewal_signal_data.xml",
         "views/saas_usage_event_views.xml",
@@ -80,6 +81,7 @@
         "views/portal_wallet_templates.xml",
         "views/saas_usage_billing_menus.xml",
         "views/saas_usage_commitment_views.xml",
+        "views/saas_usage_simulation_views.xml",
     ],
     "assets": {
         "web.assets_tests": [

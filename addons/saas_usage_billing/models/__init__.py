@@ -24,6 +24,8 @@ from . import saas_usage_price_dimension
 from . import saas_usage_price_events
 from . import saas_usage_price_year
 from . import saas_usage_commitment
+from . import saas_usage_simulation
+from . import saas_usage_simulation_line
 from . import saas_usage_batch
 from . import saas_usage_batch_counting
 from . import saas_usage_event

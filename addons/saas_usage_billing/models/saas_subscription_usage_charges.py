@@ -20,6 +20,7 @@ from ..engine.running import rate_further
 from ..exceptions import UsagePriceError
 from .saas_subscription_usage_periods import CACHE
 from .saas_usage_price import format_quantity
+from .usage_drafts import get_drafts
 from .usage_store_api import get_store
 
 # Of the average price on an invoice line.
@@ -107,25 +108,26 @@ class SaasSubscription(models.Model):
             ids, in the order they are tried
         """
         cache = self.env.cr.cache.setdefault(CACHE, {})
-        key = "prices", self.company_id.id
+        key = "prices", self.company_id.id, get_drafts(self.env)._ids
         if key not in cache:
-            # sudo: the difference must find the price, whoever computes it
-            prices = (
-                self.env["saas.usage.price"]
-                .sudo()
-                .search(
-                    [
-                        ("company_id", "=", self.company_id.id),
-                        ("state", "=", "published"),
-                    ]
-                )
-                .sorted(lambda price: price._get_order())
-            )
             table = defaultdict(list)
-            for price in prices:
+            for price in self._find_prices().sorted(lambda one: one._get_order()):
                 table[price._get_table_key()].append(price.id)
             cache[key] = dict(table)
         return cache[key]
+
+    def _find_prices(self):
+        """Return all prices of the company that bill, or are simulated."""
+        # sudo: the difference must find the price, whoever computes it
+        Price = self.env["saas.usage.price"].sudo()
+        prices = Price.search(
+            [("company_id", "=", self.company_id.id), ("state", "=", "published")]
+        )
+        drafts = get_drafts(Price.env)
+        # In a simulation drafts stand in for all versions of their prices.
+        return (
+            prices.filtered(lambda price: price.root_id not in drafts.root_id) + drafts
+        )
 
     def _propose_usage(self, period, price, history, evidence):
         """Return the engine charge of a price's part of a period.

@@ -171,7 +171,13 @@ class SaasUsagePrice(models.Model):
     def _get_order(self):
         """Return what decides between prices of a scope: the lowest is tried first."""
         self.ensure_one()
-        return -self.match_count, self.sequence, -self.date_start.toordinal(), self.id
+        return (
+            -self.match_count,
+            self.sequence,
+            self.state != "draft",
+            -self.date_start.toordinal(),
+            self.id,
+        )
 
     def _get_reached(self, period):
         """Return those that apply to a period, up to the first for all events.
@@ -180,7 +186,8 @@ class SaasUsagePrice(models.Model):
         """
         found = self.browse()
         for price in self:
-            if price._applies(period):
+            # Drafts are there in simulations only, whatever day they begin on.
+            if price.state == "draft" or price._applies(period):
                 found += price
                 if not price.match_count:
                     break

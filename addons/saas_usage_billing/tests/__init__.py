@@ -27,6 +27,7 @@ from . import test_saas_usage_price_match
 from . import test_saas_usage_price_models
 from . import test_saas_usage_price_version
 from . import test_saas_usage_price_year
+from . import test_simulation
 from . import test_saas_usage_price_allowance
 from . import test_flow_usage_billing
 from . import test_commitment
