@@ -1,0 +1,10 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from odoo import models
+
+
+class ProjectMilestone(models.Model):
+    _name = "project.milestone"
+    _inherit = ["project.milestone", "saas.usage.goal"]
+
+    def _saas_get_done_vals(self):
+        return {"is_reached": True}

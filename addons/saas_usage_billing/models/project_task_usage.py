@@ -1,0 +1,10 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from odoo import models
+
+
+class ProjectTask(models.Model):
+    _name = "project.task"
+    _inherit = ["project.task", "saas.usage.goal"]
+
+    def _saas_get_done_vals(self):
+        return {"state": "1_done"}
