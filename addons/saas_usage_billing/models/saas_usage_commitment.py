@@ -31,7 +31,7 @@ class SaasUsageCommitment(models.Model):
         "saas.subscription",
         required=True,
         index=True,
-        ondelete="restrict",
+        ondelete="cascade",
         check_company=True,
         tracking=True,
     )

@@ -119,7 +119,14 @@ class SaasUsageSimulation(models.Model):
                 )
 
     def write(self, vals):
-        inputs = {"price_ids", "date_from", "date_to", "plan_ids", "partner_ids"}
+        inputs = {
+            "company_id",
+            "price_ids",
+            "date_from",
+            "date_to",
+            "plan_ids",
+            "partner_ids",
+        }
         if inputs & vals.keys() and any(one.state != "draft" for one in self):
             raise UsagePriceError(
                 self.env._(
