@@ -30,6 +30,7 @@ def sync_states(env, meters: Iterable[Counted], today: date):
     :param today: UTC
     """
     env.flush_all()
+    _forget_others(env, [meter.meter_id for meter in meters])
     nothing = _nothing_from(today)
     begun = env.execute_query(
         SQL(
@@ -67,6 +68,18 @@ def sync_states(env, meters: Iterable[Counted], today: date):
         )
     )
     _clear(env, [(one, two) for one, two, since in begun if since == nothing])
+
+
+def _forget_others(env, meter_ids: list[int]):
+    """Throw away what is not counted any more: what comes now would be missing."""
+    query = SQL(
+        "DELETE FROM saas_usage_bucket_state WHERE meter_id != ALL(%s)"
+        " RETURNING subscription_id, meter_id",
+        meter_ids,
+    )
+    gone = env.execute_query(query)
+    if gone:
+        _clear(env, gone)
 
 
 def throw_away(env, pairs: list[tuple[int, int]], today: date):

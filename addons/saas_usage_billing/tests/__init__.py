@@ -7,6 +7,7 @@ from . import test_usage_alert
 from . import test_usage_store
 from . import test_void
 from . import test_void_billing
+from . import test_level
 from . import test_ingest
 from . import test_ingest_http
 from . import test_ingest_threads
