@@ -69,7 +69,8 @@ class SaasUsageControl(models.Model):
     voided = fields.Integer(readonly=True, help="Taken back.")
     filtered_out = fields.Integer(
         string="Filtered",
-        readonly=True, help="Do not fulfil the conditions of the meter."
+        readonly=True,
+        help="Do not fulfil the conditions of the meter.",
     )
     rated = fields.Integer(readonly=True, help="In a booked charge.")
     open = fields.Integer(

@@ -19,7 +19,6 @@ class SaasUsageMapping(models.Model):
     _description = "Usage Source Mapping"
     _inherit = ["mail.thread"]
     _order = "source_id, sequence, id"
-    _check_company_auto = True
 
     name = fields.Char(required=True, tracking=True)
     active = fields.Boolean(
@@ -38,7 +37,6 @@ class SaasUsageMapping(models.Model):
         required=True,
         index=True,
         ondelete="cascade",
-        check_company=True,
         tracking=True,
     )
     company_id = fields.Many2one(

@@ -48,7 +48,6 @@ class SaasUsageUpload(models.Model):
         required=True,
         index=True,
         ondelete="restrict",
-        check_company=True,
         tracking=True,
     )
     mapping_id = fields.Many2one(

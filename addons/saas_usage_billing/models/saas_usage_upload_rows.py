@@ -36,21 +36,20 @@ class SaasUsageUpload(models.Model):
         :raise UsageUploadError: the file can't be read
         """
         self.ensure_one()
-        with self._get_stream() as stream:
-            try:
-                rows = list(
-                    islice(read_rows(stream, self.format, Place()), CHECKED_ROWS)
-                )
+        try:
+            with self._get_stream() as stream:
+                every = read_rows(stream, self.format, Place())
+                rows = list(islice(every, CHECKED_ROWS))
                 count, repeats = self._scan(stream)
-            except UsageFileError as error:
-                raise UsageUploadError(
-                    self.env._("“%(name)s”: %(error)s", name=self.name, error=error)
-                ) from error
+            result = self._ingest_rows(rows, dict(repeats), dry_run=True)
+        except UsageFileError as error:
+            raise UsageUploadError(
+                self.env._("“%(name)s”: %(error)s", name=self.name, error=error)
+            ) from error
         if not rows:
             raise UsageUploadError(
                 self.env._("“%(name)s” has no rows.", name=self.name)
             )
-        result = self._ingest_rows(rows, dict(repeats), dry_run=True)
         self._set_results(
             state="checked",
             row_count=count,

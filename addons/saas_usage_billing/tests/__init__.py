@@ -49,6 +49,7 @@ from . import test_security
 from . import test_conventions
 from . import test_tour
 from . import test_renewal_signal
+from . import test_tour_feed
 from . import test_wallet
 from . import test_wallet_billing
 from . import test_wallet_expiry
