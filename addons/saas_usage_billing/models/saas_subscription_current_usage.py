@@ -12,6 +12,7 @@ from odoo.addons.saas_subscription_ops.engine.period import (
     local_day,
 )
 
+from ..exceptions import UsagePriceError
 from .saas_subscription_usage_periods import to_naive
 
 
@@ -27,7 +28,7 @@ class SaasSubscription(models.Model):
         :param now: aware UTC datetime
         :return: list of dict: period, conditions (of the events of the price), price
             (empty where none applies or matches), quantity, rated (None without a
-            price)
+            price, or when the price cannot be put on the events)
         """
         self.ensure_one()
         running = self._get_running_periods(now)
@@ -38,12 +39,22 @@ class SaasSubscription(models.Model):
                 "conditions": priced[period]._get_part_conditions(price_id),
                 "price": price,
                 "quantity": one.quantity,
-                "rated": self._rate_period(price, period, one) if price else None,
+                "rated": self._rate_live(price, period, one) if price else None,
             }
             for period, measured in self._get_live_quantities(priced).items()
             for price_id, one in measured.items()
             for price in [priced[period].browse(price_id or [])]
         ]
+
+    def _rate_live(self, price, period, measured):
+        """Rate a running period; None when the price cannot be put on its events.
+
+        The billing run says what is wrong; nobody is kept from looking at the rest.
+        """
+        try:
+            return self._rate_period(price, period, measured)
+        except UsagePriceError:
+            return None
 
     def _get_current_period(self, now):
         """Return naive UTC start and end of the running plan period, or None."""
@@ -92,7 +103,7 @@ class SaasSubscription(models.Model):
             "start": format_date(self.env, period.start),
             "end": format_date(self.env, period.end - timedelta(days=1)),
             "texts": price._describe(price._prepare_details(row["rated"]))[1:]
-            if price
+            if row["rated"]
             else [],
             "bars": [
                 {

@@ -1,5 +1,5 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-from datetime import date
+from datetime import date, datetime, timezone
 from decimal import Decimal
 
 from odoo import Command
@@ -108,6 +108,11 @@ class TestSaasUsagePriceEvents(UsageCase):
         with self.assertRaises(UserError) as caught:
             self.charge()
         self.assertIn("“cost”", caught.exception.args[0])
+        # The running period is shown all the same.
+        now = datetime(2026, 3, 20, tzinfo=timezone.utc)
+        [row] = self.subscription._get_current_usage(now)
+        self.assertEqual((row["quantity"], row["rated"]), (4, None))
+        self.assertIn("no price", self.subscription._render_current_usage(now))
 
     def test_amounts_of_a_part_of_the_events(self):
         region = self.env["saas.meter.dimension"].create(

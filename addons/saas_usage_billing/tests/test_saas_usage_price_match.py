@@ -279,7 +279,7 @@ class TestSaasUsagePriceMatch(UsageCase):
         self.assertEqual(
             [(row["quantity"], row["rated"].amount) for row in rows], [(3, 6), (2, 2)]
         )
-        europe, rest = (self.subscription._prepare_usage_row(row) for row in rows)
+        europe, rest = (self.subscription._prepare_usage_row(row, now) for row in rows)
         self.assertEqual((europe["values"], rest["values"]), ("Region eu", ""))
         self.assertEqual(
             [bar["quantity"] for bar in europe["bars"] if bar["quantity"]], [3]
