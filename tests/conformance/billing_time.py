@@ -61,6 +61,30 @@ def weighted_sum(row: Row, _content: Row) -> list[Check]:
     return money(row, got, "value")
 
 
+def level(row: Row, _content: Row) -> list[Check]:
+    """Measure a period that begins with what the events before it left."""
+    meter = usage.meter
+    changes = [
+        usage.aggregate.UsageEvent(
+            instant(need(event, "time")),
+            optional(event, "value"),
+            event.get("key"),
+            seq,
+            event,
+        )
+        for seq, event in enumerate(many(row, "events"))
+    ]
+    terms = meter.MeterTerms(
+        need(row, "aggregation"),
+        operation_key="operation",
+        is_level=flag(need(row, "carried")),
+    )
+    window = meter.Window(
+        instant(need(row, "period_start")), instant(need(row, "period_end"))
+    )
+    return money(row, meter.measure(terms, changes, window).quantity, "value")
+
+
 def event_pair(event: Any) -> tuple[Any, Any]:
     """Return time and value of an event written as a pair or a mapping."""
     if isinstance(event, Mapping):
@@ -167,6 +191,7 @@ def credit_note(row: Row, _content: Row) -> list[Check]:
 KINDS: dict[str, Callable[[Row, Row], list[Check]]] = {
     "prorated_graduated": prorated_graduated,
     "weighted_sum": weighted_sum,
+    "level": level,
     "unique_prorated": unique_prorated,
     "windowed_commitment": windowed_commitment,
     "wallet": wallet,

@@ -161,6 +161,79 @@ def test_removed_keys_count_while_they_were_there() -> None:
 
 
 @pytest.mark.parametrize(
+    ("aggregation", "quantity", "carried"),
+    [("sum", 9, 7), ("latest", 2, 3), ("weighted_sum", 8, 7)],
+)
+def test_a_level_begins_with_what_was_left(aggregation, quantity, carried) -> None:
+    half = 31 * 12
+    events = [event(half, 2), event(-9000, 4), event(-1, 3), event(31 * 24, 5)]
+    terms = MeterTerms(aggregation, is_level=True)
+    found = measure(terms, events, MARCH)
+    assert found == Measured(Decimal(quantity), 1, carried=Decimal(carried))
+    # without a single event
+    found = measure(terms, events[1:3], MARCH)
+    assert found == Measured(Decimal(carried), 0, carried=Decimal(carried))
+    # something was taken away that was never there
+    assert measure(terms, [event(-1, -3)], MARCH) == Measured(carried=Decimal(-3))
+
+
+def test_keys_are_carried_over_until_they_are_removed() -> None:
+    events = [
+        seat(-900, "ann"),
+        seat(-800, "bob"),
+        seat(-700, "bob", "remove"),
+        seat(-600, "cid"),
+        # at once: the first instant belongs to the period
+        seat(0, "cid", "remove"),
+        seat(24, "dan"),
+        seat(24 * 15, "ann", "remove"),
+    ]
+    terms = MeterTerms("unique", operation_key="op", is_level=True)
+    assert measure(terms, events, MARCH) == Measured(Decimal(3), 3, carried=Decimal(2))
+    terms = MeterTerms("unique_days", operation_key="op", is_level=True, decimals=6)
+    days = round(Decimal(16 + 1 + 30) / 31, 6)
+    assert measure(terms, events, MARCH) == Measured(days, 3, carried=Decimal(2))
+
+
+def test_what_ended_before_the_window_is_not_on_its_first_day() -> None:
+    noon = Window(START + timedelta(hours=12), MARCH.end)
+    events = [seat(1, "ann"), seat(2, "ann", "remove")]
+    terms = MeterTerms("unique_days", operation_key="op", is_level=True)
+    assert measure(terms, events, noon) == Measured()
+
+
+def test_groups_of_a_level_stay_until_nothing_is_left() -> None:
+    terms = MeterTerms("sum", is_level=True)
+    events = [event(-5, 2, region="eu"), event(-4, 3, region="us")]
+    events.append(event(-3, -3, region="us"))
+    groups = usage.meter.measure_groups(terms, ["region"], events, MARCH)
+    assert groups == {("eu",): Measured(Decimal(2), 0, carried=Decimal(2))}
+
+
+levels = st.lists(
+    st.tuples(st.integers(-2000, 31 * 24 - 1), st.decimals("0", "99", places=2)),
+    max_size=8,
+)
+
+
+@given(levels, st.integers(1, 31 * 24 - 1))
+def test_parts_of_a_period_make_the_whole(changes, hour) -> None:
+    """Wherever a period is cut, the second part goes on where the first one ended."""
+    events = [event(at, value) for at, value in changes]
+    cut = START + timedelta(hours=hour)
+    first, second = Window(START, cut), Window(cut, MARCH.end)
+    terms = MeterTerms("weighted_sum", decimals=50, is_level=True)
+    parts = sum(
+        measure(terms, events, one).quantity * one.ticks for one in (first, second)
+    )
+    whole = measure(terms, events, MARCH).quantity * MARCH.ticks
+    assert abs(parts - whole) < Decimal("1e-6")
+    terms = MeterTerms("sum", is_level=True)
+    left = measure(terms, events, first).quantity
+    assert measure(terms, events, second).carried == left
+
+
+@pytest.mark.parametrize(
     ("unit", "size", "inner", "outer", "quantity", "windows"),
     [
         ("hour", 1, "count", "max", "2", (2, 1, 1)),
@@ -203,6 +276,10 @@ def test_a_quantity_is_never_below_nothing() -> None:
         {"aggregation": "percentile", "percentile": Decimal(0)},
         {"aggregation": "percentile", "percentile": Decimal("100.1")},
         {"aggregation": "window"},
+        {"aggregation": "count", "is_level": True},
+        {"aggregation": "max", "is_level": True},
+        {"aggregation": "unique", "is_level": True},
+        {"aggregation": "unique_days", "is_level": True},
     ],
 )
 def test_terms_that_measure_nothing_are_refused(terms) -> None:
