@@ -181,6 +181,14 @@ def test_refusal_is_not_repeated(told):
     assert len(told.requests) == 1
 
 
+def test_refusal_of_somebody_else_is_repeated(told):
+    # So answers Odoo while its database is away.
+    told.answers = [(404, {}, "No database is selected"), (404, {}, {"error": "no"})]
+    with make_client(told) as usage:
+        usage.send("a", "s", id="one")
+    assert told.ids == ["one"] * 3
+
+
 def test_problems_go_to_the_callback(told):
     entries = [
         {"index": 0, "id": "a", "status": "duplicate", "code": "d", "message": ""},

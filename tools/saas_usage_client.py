@@ -290,8 +290,9 @@ class UsageClient:
                 problem, pause = repr(error), make_pause(attempt)
                 continue
             problem = f"{answer.status_code} {answer.text[:200]}"
-            if answer.status_code != 429 and answer.status_code < 500:
-                raise _refuse(answer)
+            refused = _read_refusal(answer)
+            if refused:
+                raise refused
             asked = read_retry_after(answer.headers.get("Retry-After"))
             pause = max(asked, make_pause(attempt))
         raise UsageClientError(f"Gave up after {self.retries + 1} attempts: {problem}")
@@ -335,12 +336,19 @@ def read_retry_after(value):
     return max(0.0, (moment - datetime.now(timezone.utc)).total_seconds())
 
 
-def _refuse(answer):
+def _read_refusal(answer):
+    """Return what the API refused for good; None when it is worth another attempt.
+
+    What something else answered in its place is: a proxy, or a server that has no
+    database for a moment and knows no such page.
+    """
+    if answer.status_code == 429 or answer.status_code >= 500:
+        return None
     try:
         error = answer.json()["error"]
         return Refused(answer.status_code, error["code"], error["message"])
     except (ValueError, KeyError, TypeError):
-        return Refused(answer.status_code, "refused", answer.text[:200])
+        return None
 
 
 def _write_number(value):

@@ -24,7 +24,7 @@ CORRELATION_HEADER = "X-Correlation-Id"
 _CORRELATION = re.compile(r"[\x21-\x7e]{1,128}")
 
 # Serialization failures, deadlocks and lost connections are operational errors.
-_TRY_AGAIN = (ConcurrencyError, psycopg2.OperationalError)
+_TRY_AGAIN = (ConcurrencyError, psycopg2.OperationalError, psycopg2.InterfaceError)
 
 _CODES = {
     400: "bad_request",
@@ -140,6 +140,12 @@ class SaasRestDispatcher(Dispatcher):
     def _get_api_error(self, exc):
         if isinstance(exc, ApiError):
             return exc
+        if isinstance(exc, AccessDenied) and isinstance(
+            exc.__context__, psycopg2.Error
+        ):
+            # Odoo calls everything that fails while it looks at a key a wrong key; a
+            # client would drop what it could send again a moment later.
+            exc = exc.__context__
         if isinstance(exc, (Unauthorized, AccessDenied, SessionExpiredException)):
             return ApiError(
                 401,

@@ -9,6 +9,7 @@ from . import test_void
 from . import test_void_billing
 from . import test_level
 from . import test_ingest
+from . import test_dispatcher
 from . import test_ingest_http
 from . import test_ingest_threads
 from . import test_portal
@@ -48,8 +49,8 @@ from . import test_sale_order
 from . import test_security
 from . import test_conventions
 from . import test_tour
-from . import test_renewal_signal
 from . import test_tour_feed
+from . import test_renewal_signal
 from . import test_wallet
 from . import test_wallet_billing
 from . import test_wallet_expiry
