@@ -10,6 +10,7 @@ from . import saas_usage_mapping
 from . import saas_usage_mapping_data
 from . import saas_usage_mapping_sample
 from . import saas_usage_source_feed
+from . import saas_usage_source_quarantine
 from . import saas_usage_upload
 from . import saas_usage_upload_rows
 from . import saas_usage_upload_import

@@ -1,8 +1,9 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from datetime import timedelta
 from unittest.mock import patch
 
-from odoo.exceptions import AccessError
-from odoo.tests import tagged
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import freeze_time, tagged
 from odoo.tools import mute_logger
 
 from odoo.addons.queue_job.tests.common import trap_jobs
@@ -122,3 +123,26 @@ class TestQuarantineVolume(UsageCase):
             [("mapping_id", "=", mapping.id)]
         )
         self.assertEqual(row.action_open_mapping()["res_id"], mapping.id)
+
+    def test_what_waits_too_long_is_told_once(self):
+        rows = self.waiting("one", "two")
+        now = rows[0].first_seen_at
+
+        def told(days):
+            self.source._check_quarantine(now + timedelta(days=days))
+            return self.env["saas.exception"].search(
+                [
+                    ("code", "=", "usage.quarantine_waiting"),
+                    ("res_id", "=", self.source.id),
+                ]
+            )
+
+        self.assertFalse(told(1))
+        issue = told(3)
+        self.assertEqual((issue.state, issue.queue), ("open", "integration"))
+        self.assertEqual(told(4).occurrences, 1)
+        with freeze_time(now + timedelta(days=4)), self.assertRaises(UserError):
+            self.source.saas_retry_waiting_quarantine()
+        rows.action_ignore()
+        self.source.saas_retry_waiting_quarantine()
+        self.assertEqual(issue.state, "resolved")
