@@ -49,7 +49,9 @@ class SaasSubscription(models.Model):
         cron._commit_progress(remaining=self.search_count(domain))
         while True:
             found = self.search(domain, order="id", limit=TOGETHER)
-            found.try_lock_for_update()._note_adoption(today)
+            # Those somebody works on are looked at next week, if not before.
+            found = found.try_lock_for_update()
+            found._note_adoption(today)
             if not found or not cron._commit_progress(len(found)):
                 break
 

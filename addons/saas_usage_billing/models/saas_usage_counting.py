@@ -131,17 +131,18 @@ class SaasUsageCounting(models.AbstractModel):
     def _take_requests(self):
         """Lock the oldest requests that are not counted.
 
-        :return: list of (id, first and last event time, first and last event number)
+        :return: list of (id, number of events, first and last time, first and last
+            event number)
         """
         return self.env.execute_query(
             SQL(
                 """
-                SELECT id, time_min, time_max, row_min, row_max
+                SELECT id, stored, time_min, time_max, row_min, row_max
                   FROM saas_usage_batch
                  WHERE is_counted IS NOT TRUE
                  ORDER BY id
                  LIMIT %s
-                   FOR UPDATE
+                   FOR NO KEY UPDATE
                 """,
                 REQUESTS,
             )
@@ -168,19 +169,22 @@ class SaasUsageCounting(models.AbstractModel):
         """Yield ``Requests`` whose events lie together."""
         portions, last = [], None
         for row in rows:
-            is_bounded = row[3] is not None
+            # Requests of earlier versions do not know where their events lie.
             if (
                 last is None
                 or row[0] - last[0] > _APART
-                or is_bounded != (last[3] is not None)
+                or (None in row) != (None in last)
             ):
                 portions.append([])
             portions[-1].append(row)
             last = row
         for own in portions:
-            ids, firsts, lasts, lows, highs = zip(*own, strict=True)
-            bounds = (min(lows), max(highs)) if lows[0] is not None else None
-            yield Requests(list(ids), (min(firsts), max(lasts)), bounds)
+            if None in own[0]:
+                yield Requests([row[0] for row in own])
+                continue
+            ids, _stored, firsts, lasts, lows, highs = zip(*own, strict=True)
+            times = min(firsts), max(lasts)
+            yield Requests(list(ids), times, (min(lows), max(highs)))
 
     @api.model
     def _rebuild_voided(self, meters, ids):
@@ -220,7 +224,7 @@ class SaasUsageCounting(models.AbstractModel):
             if differing:
                 self._note_differences(meter, differing)
                 pairs = {(row[0], meter.meter_id) for row in differing}
-                throw_away(self.env, sorted(pairs), today)
+                throw_away(self.env, sorted(pairs))
 
     @api.model
     def _choose_days(self, meter, today, share, subscription_ids=None):

@@ -63,31 +63,29 @@ class Counted:
 class Requests:
     """Requests to count: their numbers, and where their events lie.
 
-    ``rows``: first and last number an event of them may have, None when not known.
+    ``times``: of their first and last event; ``rows``: first and last number an event
+    of them may have. None: not known.
     """
 
     ids: list[int]
-    times: tuple[datetime, datetime]
-    rows: tuple[int, int] | None
+    times: tuple[datetime, datetime] | None = None
+    rows: tuple[int, int] | None = None
 
     @property
     def selection(self) -> SQL:
         """Return the condition on an event ``e`` of theirs."""
-        first, last = self.times
-        rows = SQL("TRUE")
-        if self.rows:
-            rows = SQL("e.id BETWEEN %s AND %s", *self.rows)
-        return SQL(
-            "e.batch_id = ANY(%s::bigint[]) AND e.batch_id BETWEEN %s AND %s"
-            " AND e.event_time BETWEEN %s AND %s AND %s",
-            self.ids,
-            min(self.ids),
-            max(self.ids),
-            first,
+        parts = [
+            SQL("e.batch_id = ANY(%s::bigint[])", self.ids),
+            SQL("e.batch_id BETWEEN %s AND %s", min(self.ids), max(self.ids)),
+        ]
+        if self.times:
+            first, last = self.times
             # Times of a request are kept by the second.
-            last + timedelta(seconds=1),
-            rows,
-        )
+            last += timedelta(seconds=1)
+            parts.append(SQL("e.event_time BETWEEN %s AND %s", first, last))
+        if self.rows:
+            parts.append(SQL("e.id BETWEEN %s AND %s", *self.rows))
+        return SQL(" AND ").join(parts)
 
 
 def add_requests(env, counted: Counted, requests: Requests):

@@ -10,13 +10,10 @@ from .usage_bucket import Counted, rebuild_days
 
 #: How far back buckets go: a yearly period and what comes late.
 KEPT_DAYS = 400
+#: Day that buckets with nothing in them are complete from.
+NOTHING = date(9999, 1, 1)
 #: Subscriptions whose buckets are made in one statement.
 _TOGETHER = 100
-
-
-def _nothing_from(today: date) -> date:
-    """Return the day buckets that have nothing yet are complete from: far ahead."""
-    return (today.replace(day=1) + timedelta(days=70)).replace(day=1)
 
 
 def sync_states(env, meters: Iterable[Counted], today: date):
@@ -31,7 +28,6 @@ def sync_states(env, meters: Iterable[Counted], today: date):
     """
     env.flush_all()
     _forget_others(env, [meter.meter_id for meter in meters])
-    nothing = _nothing_from(today)
     begun = env.execute_query(
         SQL(
             """
@@ -64,10 +60,10 @@ def sync_states(env, meters: Iterable[Counted], today: date):
             meters=[meter.meter_id for meter in meters],
             digests=[meter.digest for meter in meters],
             oldest=today - timedelta(days=KEPT_DAYS),
-            nothing=nothing,
+            nothing=NOTHING,
         )
     )
-    _clear(env, [(one, two) for one, two, since in begun if since == nothing])
+    _clear(env, [(one, two) for one, two, since in begun if since == NOTHING])
 
 
 def _forget_others(env, meter_ids: list[int]):
@@ -82,18 +78,17 @@ def _forget_others(env, meter_ids: list[int]):
         _clear(env, gone)
 
 
-def throw_away(env, pairs: list[tuple[int, int]], today: date):
+def throw_away(env, pairs: list[tuple[int, int]]):
     """Throw buckets away; ``extend`` makes them again.
 
     :param env: environment
     :param pairs: subscription and meter ids
-    :param today: UTC
     """
     env.cr.execute(
         SQL(
             "UPDATE saas_usage_bucket_state SET complete_from = %s"
             " WHERE (subscription_id, meter_id) IN (%s)",
-            _nothing_from(today),
+            NOTHING,
             _pairs(pairs),
         )
     )
@@ -145,9 +140,8 @@ def extend(env, meters: Iterable[Counted], today: date) -> int:
     if not found:
         return 0
     [[meter_id, complete_from, ids]] = found
-    this_month = today.replace(day=1)
-    first = (complete_from - timedelta(days=1)).replace(day=1)
-    first = min(first, this_month)
+    before = complete_from - timedelta(days=1)
+    first = min(before, today).replace(day=1)
     rebuild_days(env, by_id[meter_id], ids, first, complete_from)
     env.cr.execute(
         SQL(

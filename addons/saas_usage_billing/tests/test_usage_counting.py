@@ -306,7 +306,8 @@ class TestUsageCountingOnce(CountingCase):
         """Requests of an earlier version do not know where their events lie."""
         self.store(3, "2026-03-10")
         self.env.cr.execute(
-            "UPDATE saas_usage_batch SET row_min = NULL, row_max = NULL"
+            "UPDATE saas_usage_batch SET row_min = NULL, row_max = NULL,"
+            " time_min = NULL, time_max = NULL"
         )
         self.store(4, "2026-03-11")
         self.count_all()
