@@ -1,5 +1,6 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 import contextlib
+import functools
 import json
 from decimal import Decimal
 
@@ -115,7 +116,7 @@ class SaasUsageReading(models.Model):
             SQL(
                 """
                 SELECT id, subscription_id, time_start, time_end, tz, definition,
-                       event_type, groups, measured, seen
+                       event_type, groups, measured::text, seen::text
                   FROM saas_usage_reading
                  WHERE subscription_id = ANY(%s)
                    AND time_start >= %s AND time_end <= %s
@@ -126,6 +127,8 @@ class SaasUsageReading(models.Model):
             )
         )
         result = {}
+        # Thousands of readings were made at few moments, each with a long text.
+        moment = functools.cache(lambda text: Bounds.from_dict(json.loads(text)))
         for record_id, *place, definition, event_type, groups, measured, seen in rows:
             window = Window(*place)
             if window in wanted:
@@ -133,8 +136,8 @@ class SaasUsageReading(models.Model):
                     record_id,
                     event_type,
                     load_groups(groups),
-                    Bounds.from_dict(measured),
-                    Bounds.from_dict(seen),
+                    moment(measured),
+                    moment(seen),
                 )
         return result
 

@@ -112,12 +112,17 @@ class ReadingBook:
         """Keep the readings that stand, and remember which are newer than asked for."""
         asked = []
         self.newer = set()
+        # Thousands of readings were made at few moments.
+        moments = {}
         for key, reading in found.items():
-            if contains(self.bounds, reading.measured) and contains(
-                reading.seen, self.bounds
-            ):
+            span = reading.measured, reading.seen
+            place = tuple(map(id, span))
+            if place not in moments:
+                moments[place] = self._compare(*span)
+            stands, is_older = moments[place]
+            if stands:
                 self.known[key] = reading
-            elif contains(self.bounds, reading.seen):
+            elif is_older:
                 asked.append(key)
             else:
                 self.newer.add(key)
@@ -127,6 +132,11 @@ class ReadingBook:
             if position not in outdated:
                 self.known[key] = found[key]
                 self.seen_on.append(found[key].id)
+
+    def _compare(self, measured: Bounds, seen: Bounds) -> tuple[bool, bool]:
+        """Return whether a reading answers, and whether it was seen before."""
+        answers = contains(self.bounds, measured) and contains(seen, self.bounds)
+        return answers, contains(self.bounds, seen)
 
     def aggregate(
         self, meter_id: int, spec: MeterSpec, windows: Iterable[Window]
