@@ -101,6 +101,13 @@ class SaasFeature(models.Model):
                     )
                 )
 
+    def copy_data(self, default=None):
+        data = super().copy_data(default)
+        if "code" not in (default or {}):
+            for feature, vals in zip(self, data, strict=True):
+                vals["code"] = f"{feature.code}-copy"
+        return data
+
     @api.model_create_multi
     def create(self, vals_list):
         self.env.registry.clear_cache()

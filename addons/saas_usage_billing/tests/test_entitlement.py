@@ -193,6 +193,12 @@ class TestEntitlement(EntitlementFixture, TransactionCase):
         Foreign = self.env["saas.subscription"].with_company(elsewhere)
         self.assertIsNone(Foreign._get_entitlement_answer("client-1", now=NOW))
 
+    def test_a_copy_has_a_code_of_its_own(self):
+        copied = self.seats.copy()
+        self.assertEqual(copied.code, "seats-copy")
+        self.assertEqual(copied.entitlement_ids.mapped("limit_value"), [2])
+        self.assertEqual(self.features()["seats-copy"]["limit"], "2")
+
     def test_few_statements_whatever_is_granted(self):
         self.ask(feature="seats")
         with self.assertQueryCount(1):

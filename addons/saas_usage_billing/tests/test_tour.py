@@ -4,6 +4,7 @@ from datetime import datetime, timedelta, timezone
 from odoo.tests import HttpCase, tagged
 
 from .common import UsageFixture
+from .drill_fixture import DrillFixture
 
 
 @tagged("post_install", "-at_install")
@@ -31,3 +32,18 @@ class TestTour(UsageFixture, HttpCase):
         price = self.env["saas.usage.price"].search([("name", "=", "Tour Price")])
         self.assertEqual(price.tier_ids.mapped("unit_price"), [0.5, 0.25])
         self.assertEqual(len(self.events_of()), 3)
+
+
+@tagged("post_install", "-at_install")
+class TestDrillTour(DrillFixture, HttpCase):
+    """An auditor goes from a charge to the events behind it."""
+
+    test_cursor_lock_timeout = 60
+
+    def test_drill_down(self):
+        type(self).env = self.env
+        self.create_drill()
+        self.new_user("drill_tour", "auditor")
+        action = self.env.ref("saas_subscription_ops.saas_charge_action")
+        url = f"/odoo/action-{action.id}/{self.charge.id}"
+        self.start_tour(url, "saas_usage_drill_tour", login="drill_tour")

@@ -39,7 +39,6 @@ class SaasUsageDrill(models.TransientModel):
         help="What this charge itself books: of a correction, the difference.",
     )
     is_additive = fields.Boolean(readonly=True)
-    line_ids = fields.One2many("saas.usage.drill.line", "drill_id")
     tier_ids = fields.One2many(
         "saas.usage.drill.line", "drill_id", domain=[("kind", "=", "tier")]
     )

@@ -13,7 +13,9 @@ class SaasUsageDrillLine(models.TransientModel):
     drill_id = fields.Many2one(
         "saas.usage.drill", required=True, index=True, ondelete="cascade"
     )
-    company_id = fields.Many2one(related="drill_id.company_id", store=True)
+    company_id = fields.Many2one(
+        related="drill_id.company_id", store=True, precompute=True
+    )
     currency_id = fields.Many2one(related="drill_id.currency_id")
     kind = fields.Selection(
         [
