@@ -17,7 +17,8 @@ class UsageFeedController(http.Controller):
     """Ingest through the mappings of a source."""
 
     @http.route(
-        "/saas/v1/usage/feeds/<path:code>",
+        # Codes may have slashes; a path may have anything else.
+        ["/saas/v1/usage/feeds/<string:code>", "/saas/v1/usage/feeds/<path:code>"],
         type="saas_rest",
         auth="bearer",
         csrf=False,

@@ -96,9 +96,7 @@ class SaasUsageMapping(models.Model):
         help="Becomes data.value. Numbers keep every digit: divide and round in the"
         " price.",
     )
-    data_ids = fields.One2many(
-        "saas.usage.mapping.data", "mapping_id", string="Data", copy=True
-    )
+    data_ids = fields.One2many("saas.usage.mapping.data", "mapping_id", copy=True)
     sample_ids = fields.One2many(
         "saas.usage.mapping.sample", "mapping_id", string="Samples", copy=True
     )

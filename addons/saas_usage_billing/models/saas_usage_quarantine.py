@@ -274,6 +274,10 @@ class SaasUsageQuarantine(models.Model):
         :raise UsageReplayError: none of the rows can be replayed
         """
         self.check_access("write")
+        return self._replay_now()
+
+    def _replay_now(self):
+        """Replay the rows in this transaction; see ``action_replay``."""
         rows = self.filtered(lambda row: row.state == "open" and not row.is_rejected)
         if not rows:
             raise UsageReplayError(

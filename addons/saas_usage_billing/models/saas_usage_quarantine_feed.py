@@ -44,6 +44,7 @@ class SaasUsageQuarantine(models.Model):
         readonly=True, default=1, help="How many rows like it there were by then."
     )
 
+    # pylint: disable-next=missing-return
     def _replay_group(self, company, seen_at, rows, **options):
         # Age is a matter of the file they stand in.
         late = rows.filtered("upload_id.is_late_feed")

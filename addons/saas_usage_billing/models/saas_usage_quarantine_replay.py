@@ -54,7 +54,7 @@ class SaasUsageQuarantine(models.Model):
         """
         rows = self.exists()
         try:
-            super().action_replay()
+            self._replay_now()
         except UsageReplayError:
             # A repeat, or somebody else was faster: there is nothing left to do.
             rows.invalidate_recordset()

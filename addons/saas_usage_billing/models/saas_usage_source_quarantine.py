@@ -28,8 +28,9 @@ class SaasUsageSource(models.Model):
 
     @api.model
     def _cron_check_sources(self):
-        super()._cron_check_sources()
+        result = super()._cron_check_sources()
         self._check_quarantine(fields.Datetime.now())
+        return result
 
     @api.model
     def _check_quarantine(self, now):

@@ -190,7 +190,9 @@ def _map_payload(request, payload):
 def _choose(request, payload):
     place = Place(payload, payload)
     for mapping in request.mappings:
-        if mapping.match is None or _is_true(mapping.match.read(place, request.budget)):
+        if mapping.match is None or _is_true(
+            mapping.match.look_up(place, request.budget)
+        ):
             return mapping
     raise PathError(
         "No mapping of the source matches this payload: correct one, or add another."
@@ -208,7 +210,7 @@ def _split(request, mapping, tree):
     """Return the items of a payload."""
     if mapping.items is None:
         return [tree.root]
-    found = mapping.items.read(Place(tree.root, tree.root), request.budget)
+    found = mapping.items.look_up(Place(tree.root, tree.root), request.budget)
     if isinstance(found, dict):
         found = [found]
     if not isinstance(found, list):
@@ -236,19 +238,19 @@ def _read_event(request, mapping, place, origin):
     source, budget = request.source, request.budget
     event = {"source": source}
     for name, path in mapping.attributes:
-        value = path.read(place, budget)
+        value = path.look_up(place, budget)
         if value is not None:
             event[name] = _get_text(value, f"{name}_path")
         elif name == "id":
             raise PathError("id_path leads to nothing.")
     if not mapping.terms.id_path:
         event["id"] = origin.mark(_make_id(mapping, place, source, budget))
-    moment = mapping.time.read(place, budget)
+    moment = mapping.time.look_up(place, budget)
     if moment is not None:
         event["time"] = read_moment(moment, mapping.terms)
     data = {}
     for key, path in mapping.data:
-        value = path.read(place, budget)
+        value = path.look_up(place, budget)
         if isinstance(value, list | dict):
             raise PathError(f"data.{_show(key)} must be a single value.")
         if value is not None:
@@ -269,7 +271,7 @@ def _make_id(mapping, place, source, budget):
     """Return an id of the content: the same item is the same event."""
     outside = []
     for path in mapping.outside:
-        value = path.read(place, budget)
+        value = path.look_up(place, budget)
         outside.append(None if isinstance(value, list | dict) else value)
     return make_hash(source, place.item, outside)
 

@@ -83,7 +83,7 @@ class Path:
     keys: tuple[str, ...] | None
     node: dict | None
 
-    def read(self, place, budget):
+    def look_up(self, place, budget):
         """Return what the path leads to, None for nothing.
 
         :param Place place: where to read

@@ -72,7 +72,8 @@ class TestFeedHttp(UsageFixture, HttpCase):
         self.assertIsNone(response.json()["batch_id"])
 
     def test_refusals(self):
-        self.assertRefused(self.post({}, "nobody"), 404, "unknown_source")
+        for code in ("nobody", "a/b", "a%0Ab", "%00", "%2E"):
+            self.assertRefused(self.post({}, code), 404, "unknown_source")
         self.assertRefused(self.post("[" * 60 + "]" * 60), 400, "bad_json")
         self.assertRefused(
             self.post("{}", content_type="text/plain"), 415, "unsupported_media_type"

@@ -34,7 +34,7 @@ PAYLOAD = {
 
 
 def read(path, value, steps=usage_path.MAX_STEPS):
-    return compile_path(path).read(Place(value, value), Budget(steps))
+    return compile_path(path).look_up(Place(value, value), Budget(steps))
 
 
 def make(**changes):
@@ -103,7 +103,7 @@ class TestPath(BaseCase):
         path = compile_path("a[*].b")
         with self.assertRaises(usage_path.BudgetError):
             for _time in range(10):
-                path.read(Place({"a": [{"b": 1}] * 20}, None), budget)
+                path.look_up(Place({"a": [{"b": 1}] * 20}, None), budget)
 
 
 @tagged("post_install", "-at_install")

@@ -113,7 +113,7 @@ class TestQuarantineVolume(UsageCase):
         )
         self.env["saas.usage.event"]._ingest_feed(self.source, [{"x": 1}])
         row = self.env["saas.usage.quarantine"].search(
-            [("reason", "=", "mapping_failed")]
+            [("reason", "=", "mapping_failed"), ("source_id", "=", self.source.id)]
         )
         action = row.action_open_mapping()
         self.assertEqual(action["domain"], [("source_id", "=", self.source.id)])
