@@ -273,6 +273,19 @@ class TestReading(HoldCase):
         run.with_user(self.operator).action_compute()
         self.assertEqual(self.read, [])
 
+    def test_levels_are_not_remembered(self):
+        level = self.create_meter(
+            "Seats", "seats", "sum", "bytes", company_id=False, is_level=True
+        )
+        self.traffic.product_tmpl_id.saas_meter_id = level
+        run, *_rest = self.compute()
+        self.assertEqual(self.quantities(run, self.traffic), {3: 6000, 4: 8000})
+        # an event of March changes what April begins with
+        self.store(1, "2026-03-20", bytes=50)
+        run, *_rest = self.compute()
+        self.assertEqual(self.quantities(run, self.traffic), {3: 6050, 4: 8050})
+        self.assertFalse(self.readings(level))
+
     # Exactly ---------------------------------------------------------
     def test_all_digits_and_spans_are_kept(self):
         self.store(1, "2026-03-20", bytes="12345678901234567890.123456789012")
