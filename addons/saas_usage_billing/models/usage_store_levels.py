@@ -156,13 +156,17 @@ def _over_keys(spec: MeterSpec, cut: SQL, events: SQL) -> SQL:
     return SQL(
         """
         %(cut)s, p AS (
-            SELECT cut.subscription_id, width_bucket(e.event_time, cut.cuts) AS part,
-                   %(group)s AS grp, %(key)s AS key, count(*) AS count,
-                   bool_or(%(is_added)s) AS is_added,
-                   (array_agg(%(is_added)s ORDER BY e.event_time DESC, e.id DESC))[1]
-                       AS stays
-            %(events)s
-             GROUP BY 1, 2, 3, 4
+            SELECT *, lead(part) OVER (PARTITION BY subscription_id, grp, key
+                                       ORDER BY part) AS until
+              FROM (
+                    SELECT cut.subscription_id, %(group)s AS grp, %(key)s AS key,
+                           width_bucket(e.event_time, cut.cuts) AS part,
+                           count(*) AS count, bool_or(%(is_added)s) AS is_added,
+                           (array_agg(%(is_added)s ORDER BY e.event_time DESC,
+                                      e.id DESC))[1] AS stays
+                    %(events)s
+                     GROUP BY 1, 2, 3, 4
+                   ) parts
         )
         SELECT number, grp,
                (count(key) FILTER (WHERE was_there OR is_added))::text,
@@ -174,10 +178,12 @@ def _over_keys(spec: MeterSpec, cut: SQL, events: SQL) -> SQL:
                            AS count,
                        bool_or(p.is_added) FILTER (WHERE p.part >= w.first)
                            AS is_added,
-                       (array_agg(p.stays ORDER BY p.part DESC)
-                           FILTER (WHERE p.part < w.first))[1] AS was_there
+                       bool_or(p.stays) FILTER (WHERE p.part < w.first) AS was_there
                   FROM w
-                  JOIN p ON p.subscription_id = w.subscription_id AND p.part < w.last
+                  JOIN p
+                    ON p.subscription_id = w.subscription_id AND p.part < w.last
+                   -- Of the parts before the window only the last one of each key.
+                   AND (p.until IS NULL OR p.until >= w.first)
                  GROUP BY w.number, p.grp, p.key
                ) keys
          GROUP BY number, grp
