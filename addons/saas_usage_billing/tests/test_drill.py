@@ -93,6 +93,22 @@ class TestDrill(DrillFixture, TransactionCase):
         # The first charge is what it was.
         self.assertEqual(self.open_drill().amount, 22.4)
 
+    def test_what_was_taken_back_is_left_out_from_then_on(self):
+        [first] = self.charge._read_usage_events(limit=1)
+        void = {"id": "v1", "source": "weblog", "voids": first.event_id}
+        self.assertEqual(self.ingest([void]).counts["stored"], 1)
+        # What was charged was computed with it.
+        self.assertEqual(self.count(self.charge.action_view_usage_events()), 620)
+        self.assertEqual(self.open_drill().quantity_text, "620 API calls")
+
+        correction = self.book(self.subscription)
+        self.assertEqual(correction.amount, -0.02)
+        drill = self.open_drill(correction)
+        self.assertEqual((drill.quantity_text, drill.amount), ("619 API calls", 22.38))
+        self.assertEqual(drill.day_ids.mapped("event_count"), [59, 140, 420])
+        self.assertEqual(self.count(drill.action_view_events()), 619)
+        self.assertEqual(len(list(correction._iterate_usage_events())), 619)
+
     def test_days_are_the_customer_s_and_follow_each_other(self):
         charge = self.book(self.create_zone_subscription())
         self.assertEqual(charge._get_usage_window().tz, "America/New_York")
