@@ -14,6 +14,7 @@ from datetime import date, datetime
 from .usage_schema import ensure_partitions
 from .usage_screen import SEPARATOR
 from .usage_store_api import Intake
+from .usage_store_parts import split
 
 #: First keys of the advisory locks; the second one is the company.
 _STORING = 0x5AA50001
@@ -161,7 +162,7 @@ WITH RECURSIVE {_RESOLVED}, asked AS MATERIALIZED (
     UNION ALL
     SELECT a.row_id FROM sound s
       JOIN aimed a ON a.leads_to = s.row_id
-     WHERE a.turn = 1 AND a.code IS NULL
+     WHERE a.turn = 1 AND a.code IS NULL AND a.leads_to IS NOT NULL
 ), keyed AS (
     INSERT INTO saas_usage_event_key (source_id, event_id, event_time, row_id)
     SELECT source_id, event_id, event_time, row_id
@@ -225,17 +226,16 @@ def store_events(
     :param cr: database cursor
     """
     company = intake.company_id
-    values = _prepare(intake, batch_ids, now)
     if not intake.corrections:
         _share(cr, company)
-        return _run(cr, intake, values)
+        return _run(cr, intake, batch_ids, now)
     if intake.is_follow_up:
         # Nobody else sees their targets yet, and the lock is held.
-        return _run(cr, intake, values)
+        return _run(cr, intake, batch_ids, now)
     _take(cr, _CORRECTING, company)
     with cr.savepoint(flush=False) as savepoint:
         _share(cr, company)
-        left = _run(cr, intake, values)
+        left = _run(cr, intake, batch_ids, now)
         if all(code != UNKNOWN for _position, code in left):
             return left
         # Locks taken behind it go with it: two requests that both share the lock could
@@ -244,7 +244,7 @@ def store_events(
     cr.execute("SET LOCAL lock_timeout = %s", [_PATIENCE])
     _take(cr, _STORING, company)
     cr.execute("SET LOCAL lock_timeout = DEFAULT")
-    return _run(cr, intake, values)
+    return _run(cr, intake, batch_ids, now)
 
 
 def _share(cr, company_id):
@@ -255,11 +255,18 @@ def _take(cr, space, company_id):
     cr.execute("SELECT pg_advisory_xact_lock(%s, %s)", [space, company_id])
 
 
-def _run(cr, intake, values):
-    months = {row[5][:7] for row in intake.rows}
-    ensure_partitions(cr, [date(int(m[:4]), int(m[5:]), 1) for m in months])
-    cr.execute(_CORRECT_SQL if intake.corrections else _STORE_SQL, values)
-    return cr.fetchall()
+def _run(cr, intake, batch_ids, now):
+    left = []
+    for part, positions in split(intake):
+        months = {row[5][:7] for row in part.rows}
+        ensure_partitions(cr, [date(int(m[:4]), int(m[5:]), 1) for m in months])
+        if part.corrections:
+            # It looks costly to the planner, but is not worth compiling.
+            cr.execute("SET LOCAL jit = off")
+        sql = _CORRECT_SQL if part.corrections else _STORE_SQL
+        cr.execute(sql, _prepare(part, batch_ids, now))
+        left += [(positions[number], code) for number, code in cr.fetchall()]
+    return left
 
 
 def _prepare(intake, batch_ids, now):

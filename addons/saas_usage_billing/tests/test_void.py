@@ -1,6 +1,7 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 import random
 from datetime import datetime, timedelta
+from unittest.mock import patch
 
 from odoo.tests import tagged
 
@@ -151,6 +152,34 @@ class TestVoid(UsageCase):
         ]
         self.assertEqual(self.ingest_counts(chain), (5, 5, 0, 0, 0))
         self.assertEqual(self.total(), 5)
+
+    def test_many_corrections_are_stored_in_parts(self):
+        path = "odoo.addons.saas_usage_billing.models.usage_store_parts"
+        old = [self.event(id=f"old{n}") for n in range(6)]
+        self.ingest(old[:5])
+        events = [
+            *(self.void(f"r{n}", id=f"v{n}") for n in range(3)),
+            *(self.event(id=f"r{n}", replaces=f"old{n}") for n in range(5)),
+            self.event(id="twice", replaces="old4"),
+            self.void("nowhere"),
+            self.event(id="s", replaces="r3", data={"bytes": 5}),
+            self.event(id="lost", subject="nobody"),
+            old[5],
+            old[0],
+            self.void("old5"),
+        ]
+        with patch(f"{path}._COMPARED", 0), patch(f"{path}._AT_ONCE", 2):
+            result = self.ingest(events)
+        self.assertEqual(
+            self.codes(result),
+            {
+                "twice": "already_corrected",
+                "void-nowhere": "unknown_event",
+                "lost": "unknown_subject",
+                "old0": "duplicate",
+            },
+        )
+        self.assertEqual(self.total(), 15)
 
     def test_correction_of_what_is_not_stored_is_not_stored(self):
         result = self.ingest(
