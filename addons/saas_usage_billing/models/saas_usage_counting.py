@@ -2,10 +2,9 @@
 """Requests to live figures, each exactly once."""
 
 from datetime import datetime, timedelta, timezone
-from itertools import groupby
 
 from odoo import api, models
-from odoo.tools import SQL
+from odoo.tools import SQL, groupby
 
 from .usage_bucket import (
     Requests,

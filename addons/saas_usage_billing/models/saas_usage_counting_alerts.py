@@ -17,16 +17,16 @@ class SaasUsageCounting(models.AbstractModel):
     @api.model
     def _cron_count(self):
         """Look at the thresholds of what got events; commit after some of them."""
-        super()._cron_count()
+        result = super()._cron_count()
         now = datetime.now(timezone.utc)
         while self._check_touched(now):
             if not self.env["ir.cron"]._commit_progress():
                 break
+        return result
 
     @api.model
     def _after_count(self, subscription_ids):
         """Note whose thresholds are to be looked at, in the same transaction."""
-        super()._after_count(subscription_ids)
         # sudo: thresholds react whoever sends
         if subscription_ids and self.env["saas.usage.threshold"].sudo().search_count(
             [], limit=1
@@ -36,6 +36,7 @@ class SaasUsageCounting(models.AbstractModel):
                 " ON CONFLICT DO NOTHING",
                 [sorted(subscription_ids)],
             )
+        return super()._after_count(subscription_ids)
 
     @api.model
     def _check_touched(self, now):
