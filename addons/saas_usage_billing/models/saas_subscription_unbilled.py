@@ -2,12 +2,23 @@
 """Usage that is not billed yet, for wallets that will pay for it."""
 
 from datetime import date, timedelta
+from decimal import Decimal
+from typing import NamedTuple
 
 from odoo import models
 
 from odoo.addons.saas_subscription_ops.engine.period import local_day
 
 from .saas_subscription_wallet import is_usage
+
+
+class Unbilled(NamedTuple):
+    """Rated usage that is not booked; ``ref`` is None while its period is running."""
+
+    line_id: int
+    ref: str | None
+    amount: Decimal
+    service: tuple[date, date]
 
 
 class SaasSubscription(models.Model):
@@ -41,7 +52,7 @@ class SaasSubscription(models.Model):
         """Return rated usage that is not booked, also of the running period.
 
         :param now: aware UTC datetime
-        :return: list of (line id, ref or None, Decimal above zero)
+        :return: list of ``Unbilled`` with amounts above zero
         """
         self.ensure_one()
         if not self._get_usage_lines():
@@ -49,10 +60,17 @@ class SaasSubscription(models.Model):
         # Periods that wait for their days of grace have ended, too.
         days = timedelta(days=1 + self.plan_id.grace_days)
         due = self._get_unbooked_charges(local_day(now, self.tz) + days)
-        rows = [(row.line_id, row.ref, row.amount) for row in due if is_usage(row)]
-        rows += [
-            (row["period"].line_id, None, row["rated"].amount)
-            for row in self._get_current_usage(now)
-            if row["rated"]
+        rows = [
+            Unbilled(
+                row.line_id, row.ref, row.amount, (row.service_start, row.service_end)
+            )
+            for row in due
+            if is_usage(row)
         ]
-        return [row for row in rows if row[2] > 0]
+        for row in self._get_current_usage(now):
+            period = row["period"]
+            if row["rated"]:
+                service = period.start, period.end
+                amount = row["rated"].amount
+                rows.append(Unbilled(period.line_id, None, amount, service))
+        return [row for row in rows if row.amount > 0]

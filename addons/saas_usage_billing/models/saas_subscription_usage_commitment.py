@@ -209,7 +209,9 @@ class SaasSubscription(models.Model):
         :param charge: proposed or booked engine row
         """
         kind = base_kind(charge.kind, getattr(charge, "details", {}))
-        if kind not in ("usage", "recurring") or charge.ref.startswith(PREFIX):
+        # What a wallet has paid is no usage of its own.
+        others = (PREFIX, "wallet:")
+        if kind not in ("usage", "recurring") or charge.ref.startswith(others):
             return False
         line = self.env["saas.subscription.line"].browse(charge.line_id or [])
         return bool(line) and commitment._counts_line(line)

@@ -63,7 +63,8 @@ class SaasSubscription(models.Model):
     def _preview_charges(self, date_cutoff) -> list[ProposedCharge]:
         """Show what wallets will pay; nothing is reserved."""
         charges = super()._preview_charges(date_cutoff)
-        book = self._get_wallet_book(self.run_line_ids)
+        # sudo: what is reserved for this subscription, whoever looks at its page
+        book = self._get_wallet_book(self.sudo().run_line_ids)
         return charges + self._get_wallet_credits(charges, book, self.id)
 
     # ------------------------------------------------------------------
@@ -223,9 +224,10 @@ class SaasSubscription(models.Model):
 
     def _get_tax_product(self, charge):
         """Tax what a wallet pays like the usage it is paid for."""
-        if charge.ref.startswith(PREFIX):
-            return super()._get_charge_product(charge)
-        return super()._get_tax_product(charge)
+        if not charge.ref.startswith(PREFIX):
+            return super()._get_tax_product(charge)
+        line = self.env["saas.subscription.line"].browse(charge.line_id or [])
+        return line.product_id
 
     def _get_proration_label(self, charge) -> str:
         if not charge.ref.startswith(PREFIX):

@@ -76,7 +76,6 @@ class SaasWalletGrant(models.Model):
     )
     order_line_id = fields.Many2one(
         "sale.order.line",
-        string="Order Line",
         readonly=True,
         copy=False,
         index="btree_not_null",

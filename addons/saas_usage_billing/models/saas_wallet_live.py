@@ -11,6 +11,7 @@ from odoo.tools.misc import format_date
 from odoo.addons.saas_subscription_ops.exceptions import BillingError
 
 from ..engine.wallet import live_balance
+from ..exceptions import UsageError
 from .saas_subscription_wallet import split_ref
 
 ZERO = Decimal(0)
@@ -47,26 +48,28 @@ class SaasWallet(models.Model):
     def _get_live_balances_of_account(self, now) -> dict:
         """Return the live balances of all wallets that pay for the same usage.
 
-        What is used is taken from them in the order they pay; the last one in scope
-        bears what none of them holds.
+        What is used is taken from their grants in the order they pay. What none of
+        them covers will be invoiced; while its period is running a top-up could still
+        pay for it, so the last wallet in scope bears it, below zero if need be.
         """
         self.ensure_one()
         wallets = self._get_sisters()
         reserved = wallets._get_reserved_amounts()
-        free = {
-            one: one._to_money(one.balance) - sum(reserved[one].values(), ZERO)
-            for one in wallets
-        }
+        held = defaultdict(Decimal, wallets._get_reserved())
         unbilled = defaultdict(Decimal)
         open_wallets = wallets.filtered(lambda one: one.state == "open")
-        for line_id, amount in self._get_unreserved_usage(now, reserved):
-            scope = open_wallets.filtered(lambda one, key=line_id: one._pays_for(key))
+        for row in self._get_unreserved_usage(now, reserved):
+            scope = open_wallets.filtered(
+                lambda one, row=row: one._pays_for(row.line_id)
+            )
+            rest = row.amount
             for one in scope:
-                part = amount
-                if one != scope[-1:]:
-                    part = min(max(free[one] - unbilled[one], ZERO), amount)
-                unbilled[one] += part
-                amount -= part
+                for grant_id, amount in one._allocate(rest, row.service, held):
+                    held[grant_id] += amount
+                    unbilled[one] += amount
+                    rest -= amount
+            if rest and not row.ref:
+                unbilled[scope[-1:]] += rest
         return {
             one.id: live_balance(
                 one._to_money(one.balance),
@@ -112,20 +115,20 @@ class SaasWallet(models.Model):
 
         :param now: aware UTC datetime
         :param dict reserved: see ``_get_reserved_amounts``
-        :return: list of (subscription line id, Decimal above zero)
+        :return: list of ``Unbilled`` with amounts above zero
         """
         result = []
         for subscription in self._get_subscriptions():
             try:
                 rows = subscription._get_unbilled_usage(now)
-            except BillingError:
+            except (BillingError, UsageError):
                 # It is an exception of finance already, once it is due.
                 continue
-            for line_id, ref, amount in rows:
-                key = subscription.id, ref
-                amount -= sum((own.get(key, ZERO) for own in reserved.values()), ZERO)
-                if amount > 0:
-                    result.append((line_id, amount))
+            for row in rows:
+                key = subscription.id, row.ref
+                held = sum((own.get(key, ZERO) for own in reserved.values()), ZERO)
+                if row.amount > held:
+                    result.append(row._replace(amount=row.amount - held))
         return result
 
     # ------------------------------------------------------------------

@@ -193,7 +193,8 @@ class SaasWallet(models.Model):
         order = self.topup_order_id
         if self._waits_for(order):
             return order
-        order = order.create(self._prepare_topup_vals())
+        orders = order.with_company(self.company_id)
+        order = orders.create(self._prepare_topup_vals())
         self.topup_order_id = order
         if self.topup_mode == "order":
             order.action_confirm()

@@ -1,7 +1,8 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 """Top-ups: orders of prepaid credit put money into the account's wallet."""
 
-from odoo import fields, models
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
 
 GRANT_FAILED = "wallet.grant_failed"
 
@@ -20,6 +21,24 @@ class SaleOrder(models.Model):
         help="Which wallet the prepaid credit goes to. Empty: the one of the account "
         "in the order's currency, made if there is none.",
     )
+
+    @api.constrains("saas_wallet_id", "partner_id", "currency_id")
+    def _check_saas_wallet(self):
+        # sudo: whoever sells need not be allowed to see wallets
+        for order in self.sudo().filtered("saas_wallet_id"):
+            wallet = order.saas_wallet_id
+            account = order.partner_id.commercial_partner_id
+            if wallet.partner_id != account or wallet.currency_id != order.currency_id:
+                raise ValidationError(
+                    self.env._(
+                        "%(order)s can't fill the wallet %(wallet)s: choose one of "
+                        "%(account)s in %(currency)s, or none.",
+                        order=order.name,
+                        wallet=wallet.name,
+                        account=account.name,
+                        currency=order.currency_id.name,
+                    )
+                )
 
     def saas_grant_credits(self) -> bool:
         """Put the prepaid credit of confirmed orders into the account's wallet.

@@ -413,3 +413,9 @@ class TestTopUp(WalletCase):
     def test_product_is_no_charge_of_a_subscription_as_well(self):
         with self.assertRaises(ValidationError):
             self.credit_product.saas_charge_kind = "usage"
+
+    def test_order_does_not_fill_the_wallet_of_somebody_else(self):
+        other = self.create_wallet(partner_id=self.create_partner("B").id)
+        order = self.order(confirm=False)
+        with self.assertRaises(ValidationError):
+            order.saas_wallet_id = other

@@ -383,3 +383,25 @@ class TestWalletBilling(WalletBillingCase):
         self.bill_usage(MAY, date(2026, 5, 1))
         # 30 calls above 100 free ones cost 1.50, 1,300 bytes 13.00
         self.assertAlmostEqual(self.wallet.balance, 50 - 14.50)
+
+    def test_commitments_go_on_and_take_no_credit(self):
+        self.env["saas.usage.commitment"].create(
+            {
+                "name": "At least 100",
+                "subscription_id": self.subscription.id,
+                "amount": 100,
+                "window": "period",
+                "date_start": MARCH,
+            }
+        )
+        self.grant(self.wallet, 500)
+        self.use()
+        run = self.bill_usage()
+        # 84.40 of usage from the wallet, 15.60 missing to the commitment in money
+        self.assertAlmostEqual(run.line_ids.amount, 500 + 15.60)
+        self.assertAlmostEqual(self.wallet.balance, 415.60)
+        # 12.00 more of usage are 12.00 less of the true-up
+        self.use("2026-03-20", 100)
+        run = self.bill_usage(APRIL, date(2026, 4, 2))
+        self.assertAlmostEqual(run.line_ids.amount, -12)
+        self.assertAlmostEqual(self.wallet.balance, 403.60)

@@ -35,12 +35,17 @@ class TestWalletLive(WalletBillingCase):
         self.assertAlmostEqual(self.wallet.balance, 115.60)
         self.assertAlmostEqual(self.live(), 101.10)
 
-    def test_below_zero_when_more_was_used_than_is_there(self):
+    def test_below_zero_when_more_is_used_than_is_there(self):
+        self.grant(self.wallet, 10)
+        self.use("2026-04-05", 130)
+        self.assertAlmostEqual(self.live(), -4.50)
+
+    def test_what_no_grant_covers_will_be_invoiced(self):
         self.grant(self.wallet, 50)
         self.use()
-        self.assertAlmostEqual(self.live(), -34.40)
+        self.assertAlmostEqual(self.live(), 0)
         self.prepare()
-        self.assertAlmostEqual(self.live(), -34.40)
+        self.assertAlmostEqual(self.live(), 0)
 
     def test_usage_out_of_scope_does_not_count(self):
         self.wallet.product_ids = self.calls
@@ -48,13 +53,19 @@ class TestWalletLive(WalletBillingCase):
         self.use()
         self.assertAlmostEqual(self.live(), 50 - 22.40)
 
+    def test_usage_of_a_time_no_grant_is_for_does_not_count(self):
+        self.grant(self.wallet, 50, date_start=APRIL)
+        self.use()
+        self.use("2026-04-05", 130)
+        self.assertAlmostEqual(self.live(), 50 - 14.50)
+
     def test_several_wallets_bear_it_in_their_order(self):
         first = self.create_wallet(name="First", priority=1)
-        self.grant(first, 60)
-        self.grant(self.wallet, 10)
-        self.use()
+        self.grant(first, 10)
+        self.grant(self.wallet, 3)
+        self.use("2026-04-05", 130)
         self.assertAlmostEqual(self.live(first), 0)
-        self.assertAlmostEqual(self.live(), 10 - 24.40)
+        self.assertAlmostEqual(self.live(), 3 - 4.50)
 
     def test_usage_without_a_price_does_not_break_the_figure(self):
         self.env["saas.usage.price"].search([]).sudo().active = False
