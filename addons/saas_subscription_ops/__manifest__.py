@@ -2,7 +2,7 @@
 {
     "name": "SaaS Subscription Operations",
     "summary": "Plans, subscriptions, billing runs, onboarding, renewals",
-    "version": "19.0.1.2.1",
+    "version": "19.0.1.3.0",
     "development_status": "Beta",
     "category": "SaaS Operations",
     "website": ("https://github.com/saas-operations-suite/saas-operations-suite"),
