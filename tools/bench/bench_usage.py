@@ -7,6 +7,7 @@ server and the database, as everything of the figure does.
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import threading
@@ -26,7 +27,7 @@ WANTED = 25_000
 WANTED_OF_COPY = 0.4
 WANTED_RATED = 300_000
 
-_SEED = """
+SEED = """
 from datetime import date
 from odoo import Command
 company = env.company
@@ -132,26 +133,26 @@ def run(context: Context) -> list[Row]:
     :param context: databases that keep what they commit, and a server
     """
     with context.database(["saas_usage_billing"]) as database:
-        seeded = context.shell(database, _SEED % {"subscriptions": SUBSCRIPTIONS})
-        key = _line(seeded, "KEY")[0]
-        bodies = _bodies(BATCHES)
+        seeded = context.shell(database, SEED % {"subscriptions": SUBSCRIPTIONS})
+        key = marked(seeded, "KEY")[0]
+        bodies = make_bodies(BATCHES)
         with context.server(database, workers=2) as server:
-            _send(server.url, key, _bodies(6, "warm"))
-            stored, elapsed = _send(server.url, key, bodies)
-            repeated, again = _send(server.url, key, bodies[:20])
+            send(server.url, key, make_bodies(6, "warm"))
+            stored, elapsed = send(server.url, key, bodies)
+            repeated, again = send(server.url, key, bodies[:20])
         if stored != BATCH * BATCHES or repeated:
             raise RuntimeError(f"{stored} stored and {repeated} of a repeat")
-        rows, copy_seconds = _line(
+        rows, copy_seconds = marked(
             context.shell(database, _COPY % {"batch": BATCH}), "COPY"
         )
-        rated, charges, rate_seconds = _line(
+        rated, charges, rate_seconds = marked(
             context.shell(
                 database,
                 _RATE % {"events": RATED_EVENTS, "subscriptions": SUBSCRIPTIONS},
             ),
             "RATE",
         )
-        _await_autovacuum(context, database)
+        await_autovacuum(context, database)
     if int(rated) != RATED_EVENTS or int(charges) != SUBSCRIPTIONS:
         raise RuntimeError(f"{rated} events rated in {charges} charges")
     speed = stored / elapsed
@@ -187,7 +188,7 @@ def run(context: Context) -> list[Row]:
     ]
 
 
-def _await_autovacuum(context: Context, database: str) -> None:
+def await_autovacuum(context: Context, database: str) -> None:
     """Wait until nobody cleans the database, which could not be dropped else."""
     query = (
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
@@ -198,7 +199,7 @@ def _await_autovacuum(context: Context, database: str) -> None:
         time.sleep(1)
 
 
-def _line(text: str, word: str) -> list[str]:
+def marked(text: str, word: str) -> list[str]:
     """Return the words behind a marker that a shell script printed."""
     for line in text.splitlines():
         # The prompt of the shell may stand before it.
@@ -208,8 +209,13 @@ def _line(text: str, word: str) -> list[str]:
     raise RuntimeError(f"the shell did not print {word}: {text[-2000:]}")
 
 
-def _bodies(number: int, prefix: str = "event") -> list[bytes]:
-    """Return batches of CloudEvents of the last hours, ready to send."""
+def make_bodies(
+    number: int, prefix: str = "event", is_random: bool = False
+) -> list[bytes]:
+    """Return batches of CloudEvents of the last hours, ready to send.
+
+    :param is_random: with ids in no order, as UUIDv4 have them
+    """
     now = datetime.now(timezone.utc)
     result = []
     for batch in range(number):
@@ -219,7 +225,7 @@ def _bodies(number: int, prefix: str = "event") -> list[bytes]:
             events.append(
                 {
                     "specversion": "1.0",
-                    "id": f"{prefix}-{batch:05d}-{index:04d}-3f1c9a",
+                    "id": _make_id(prefix, batch, index, is_random),
                     "source": "bench",
                     "type": "bench.request",
                     "subject": f"tenant-{index * 7919 % SUBSCRIPTIONS}",
@@ -238,7 +244,13 @@ def _bodies(number: int, prefix: str = "event") -> list[bytes]:
     return result
 
 
-def _send(url: str, key: str, bodies: list[bytes]) -> tuple[int, float]:
+def _make_id(prefix: str, batch: int, index: int, is_random: bool) -> str:
+    if is_random:
+        return hashlib.md5(f"{prefix}{batch}/{index}".encode()).hexdigest()
+    return f"{prefix}-{batch:05d}-{index:04d}-3f1c9a"
+
+
+def send(url: str, key: str, bodies: list[bytes]) -> tuple[int, float]:
     """Send batches with several clients at once.
 
     :return: events stored, and seconds

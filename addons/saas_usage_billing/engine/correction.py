@@ -8,7 +8,6 @@ any number of times: the result is the same.
 
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
-from itertools import groupby
 
 from .aggregate import UsageEvent
 
@@ -39,8 +38,11 @@ def accept(arrivals: Iterable[Arrival]) -> dict[str, Arrival]:
     """
     stored: dict[str, Arrival] = {}
     waiting: dict[str, Arrival] = {}
-    for number, group in groupby(arrivals, key=lambda one: one.request):
-        fresh = {one.event_id: one for one in reversed(list(group))}
+    requests: dict[int, list[Arrival]] = {}
+    for arrival in arrivals:
+        requests.setdefault(arrival.request, []).append(arrival)
+    for number, group in requests.items():
+        fresh = {one.event_id: one for one in reversed(group)}
         new = _take(list(reversed(fresh.values())), stored, waiting)
         while new:
             found = [one for one in waiting.values() if one.corrects in new]

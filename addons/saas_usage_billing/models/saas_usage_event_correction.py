@@ -34,13 +34,11 @@ class SaasUsageEvent(models.Model):
     )
     replaced_by_id = fields.Many2one(
         "saas.usage.event",
-        string="Replaced By",
         compute="_compute_correction",
         help="The event that counts instead.",
     )
     replaces_id = fields.Many2one(
         "saas.usage.event",
-        string="Replaces",
         compute="_compute_correction",
         help="The event this one counts instead of.",
     )

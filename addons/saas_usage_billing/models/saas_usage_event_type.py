@@ -11,10 +11,11 @@ class SaasUsageEvent(models.Model):
     @api.model
     def _note_times(self, rows, left, result):
         """Note types a source sends for the first time, too."""
-        super()._note_times(rows, left, result)
+        noted = super()._note_times(rows, left, result)
         if not result.is_dry_run:
             sent = {(row[2], row[3]) for row in rows}
             self._note_types(sent - self._get_sent_types())
+        return noted
 
     @api.model
     def _note_types(self, sent):

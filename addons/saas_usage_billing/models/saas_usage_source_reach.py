@@ -12,8 +12,8 @@ class SaasUsageSource(models.Model):
     reached_until = fields.Datetime(
         string="Waited For Until",
         compute="_compute_reached_until",
-        help="Usage of periods that end later is held: the source may still send some of"
-        " it. UTC; empty: everything is held.",
+        help="Usage of periods that end later is held: the source may still send some"
+        " of it. UTC; empty: everything is held.",
     )
 
     @api.depends("complete_until", "sends_watermarks")
@@ -111,9 +111,10 @@ class SaasUsageSource(models.Model):
     @api.model
     def _cron_check_sources(self):
         """Let usage be billed whose source has sent everything meanwhile, too."""
-        super()._cron_check_sources()
+        result = super()._cron_check_sources()
         # sudo: a job of the system
         holds = self.env["saas.usage.hold"].sudo()
         holds.search(
             [("kind", "=", "silent"), ("state", "=", "open")]
         )._release_reached()
+        return result

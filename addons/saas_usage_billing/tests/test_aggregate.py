@@ -70,7 +70,7 @@ class TestAggregate(UsageCase):
         arrivals, cls.bounds = [], [(0, get_store(cls.env).bounds())]
         for number, start in enumerate(range(0, len(sent), 90), 1):
             batch = sent[start : start + 90]
-            cls.ingest([cls.write(arrival) for arrival in batch])
+            cls.ingest([cls.prepare(arrival) for arrival in batch])
             arrivals += [replace(arrival, request=number) for arrival in batch]
             cls.bounds.append((number, get_store(cls.env).bounds()))
         cls.stored, cls.counted = accept(arrivals).values(), {}
@@ -96,7 +96,7 @@ class TestAggregate(UsageCase):
         return result
 
     @classmethod
-    def write(cls, arrival):
+    def prepare(cls, arrival):
         """Return what the source sends of an arrival."""
         if arrival.event is None:
             return {

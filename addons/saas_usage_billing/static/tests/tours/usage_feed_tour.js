@@ -75,11 +75,13 @@ registry.category("web_tour.tours").add("saas_usage_upload_tour", {
         },
         {
             content: "One row is good, one is not",
-            trigger: ".o_field_widget[name=preview_html]:contains(1 events would be stored)",
+            trigger:
+                ".o_field_widget[name=preview_html]:contains(1 events would be stored)",
         },
         {
             content: "The bad one says why",
-            trigger: ".o_field_widget[name=preview_html] .text-danger:contains(tour-nobody)",
+            trigger:
+                ".o_field_widget[name=preview_html] .text-danger:contains(tour-nobody)",
         },
         {
             content: "Import it",
