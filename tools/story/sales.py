@@ -29,6 +29,7 @@ WORKFLOW = (
     "saas_store_signed_pdf",
     "saas_notify_handover",
     "saas_accept_change_requests",
+    "saas_grant_credits",
 )
 
 
