@@ -204,6 +204,7 @@ class SaasUsageEvent(models.Model):
         """
         sources, types = self._get_rules(at, kind)
         screened = screen(result.events, sources, types, at)
+        screened.problems = self._disown_foreign(screened.problems, kind)
         data = self._take_out_unstorable(screened, result.events)
         self._count_received(screened, sources, result)
         if not result.is_dry_run:
@@ -258,8 +259,8 @@ class SaasUsageEvent(models.Model):
         sources, types = self._get_cached_rules(company.id)
         rules = {
             code: make_source_rule(source_id, now, max_age, max_future)
-            for code, source_id, max_age, max_future, senders in sources
-            if not senders or self.env.uid in senders or kind not in SENT
+            for code, source_id, max_age, max_future, senders, is_active in sources
+            if is_active and self._may_send(senders, kind)
         }
         return rules, types
 
@@ -270,7 +271,7 @@ class SaasUsageEvent(models.Model):
         sources = (
             self.env["saas.usage.source"]
             .sudo()
-            .search([("company_id", "=", company_id)])
+            .search([("company_id", "=", company_id), ("active", "in", (True, False))])
         )
         meters = (
             self.env["saas.meter"]
@@ -291,6 +292,7 @@ class SaasUsageEvent(models.Model):
                     source.max_age_days,
                     source.max_future_minutes,
                     frozenset(source.user_ids.ids),
+                    source.active,
                 )
                 for source in sources
             ],

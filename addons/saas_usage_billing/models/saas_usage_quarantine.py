@@ -11,7 +11,22 @@ from .usage_fields import BigMany2one
 from .usage_origin import get_origin_vals, get_raw
 from .usage_screen import get_corrected
 
-_KEPT = """
+#: What an open row takes over when its event is sent again.
+_CONTENT = (
+    *("reason", "message", "event_type", "subject", "event_time_text", "raw"),
+    *("feed_source_id", "mapping_id", "upload_id", "upload_row", "upload_repeat"),
+    "corrects",
+)
+#: Somebody decided about the content of a closed one, and no row loses its source.
+_TAKEN_OVER = ",\n       ".join(
+    f"{name} = CASE WHEN q.state = 'open' THEN {value} ELSE q.{name} END"
+    for name, value in (
+        ("source_id", "COALESCE(EXCLUDED.source_id, q.source_id)"),
+        *((name, f"EXCLUDED.{name}") for name in _CONTENT),
+    )
+)
+_KEPT = (
+    """
 INSERT INTO saas_usage_quarantine AS q (
     company_id, source_id, batch_id, dedupe_key, reason, message, source_code, event_id,
     event_type, subject, event_time_text, raw, is_rejected, corrects, feed_source_id,
@@ -34,24 +49,15 @@ SELECT %(company)s, r.source_id, %(batch)s, r.dedupe_key, r.reason, r.message,
 ON CONFLICT (company_id, dedupe_key) DO UPDATE
    SET occurrences = q.occurrences
            + CASE WHEN %(count)s THEN EXCLUDED.occurrences ELSE 0 END,
-       source_id = EXCLUDED.source_id,
        batch_id = EXCLUDED.batch_id,
-       reason = EXCLUDED.reason,
-       message = EXCLUDED.message,
-       event_type = EXCLUDED.event_type,
-       subject = EXCLUDED.subject,
-       event_time_text = EXCLUDED.event_time_text,
-       raw = EXCLUDED.raw,
-       feed_source_id = EXCLUDED.feed_source_id,
-       mapping_id = EXCLUDED.mapping_id,
-       upload_id = EXCLUDED.upload_id,
-       upload_row = EXCLUDED.upload_row,
-       upload_repeat = EXCLUDED.upload_repeat,
-       corrects = EXCLUDED.corrects,
+       """
+    + _TAKEN_OVER
+    + """,
        last_seen_at = EXCLUDED.last_seen_at,
        write_uid = EXCLUDED.write_uid,
        write_date = EXCLUDED.write_date
 """
+)
 
 
 class SaasUsageQuarantine(models.Model):

@@ -460,6 +460,25 @@ def refuse_good(index, event, source_id, code, message):
     return Problem(index, code, message, event, key, source_id)
 
 
+def disown(problem, sources, user_id):
+    """Keep an event of a source its sender may not use apart from those of the source.
+
+    It counts as one without identity: it neither meets a row of the source's own events
+    nor can it be replayed as one of them.
+
+    :param problem: of any event
+    :param sources: codes of the sources the sender may not use
+    :param int user_id: sender
+    :return: ``Problem``
+    """
+    event = problem.event
+    code = event.get("source") if isinstance(event, dict) else None
+    if not isinstance(code, str) or code not in sources:
+        return problem
+    key = _digest(f"own{SEPARATOR}{user_id}{SEPARATOR}{dump(event)}")
+    return replace(problem, key=key, is_rejected=True)
+
+
 def get_corrected(problem):
     """Return the id of the event that a correction in quarantine waits for, or None."""
     if problem.code != "unknown_event":

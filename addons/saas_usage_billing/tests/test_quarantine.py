@@ -4,7 +4,7 @@ import json
 from odoo.tests import tagged
 
 from ..exceptions import UsageReplayError, UsageStoreError
-from .common import UsageCase
+from .common import NOW, UsageCase
 
 
 @tagged("post_install", "-at_install")
@@ -99,6 +99,60 @@ class TestQuarantine(UsageCase):
         self.assertEqual((row.state, row.occurrences), ("ignored", 2))
         row.action_reopen()
         self.assertEqual((row.state, row.closed_at), ("open", False))
+
+    def test_closed_row_keeps_its_content(self):
+        self.ingest([self.event(id="c", subject="nobody")])
+        row = self.waiting()
+        raw = row.raw
+        row.action_ignore()
+        self.ingest([self.event(id="c", subject="somebody")])
+        self.assertEqual((row.state, row.occurrences), ("ignored", 2))
+        self.assertEqual((row.subject, row.raw), ("nobody", raw))
+
+    def test_row_keeps_its_source(self):
+        event = self.event(id="c", subject="nobody")
+        self.ingest([event])
+        self.source.active = False
+        self.ingest([event])
+        row = self.waiting()
+        self.assertEqual((row.reason, row.occurrences), ("unknown_source", 2))
+        self.assertEqual(row.source_id, self.source)
+
+    def test_sender_of_another_source_changes_nothing(self):
+        """Its events are kept apart from those of the source, for good."""
+        own = self.new_user("quarantine_own", "integration")
+        other = self.new_user("quarantine_other", "integration")
+        self.source.user_ids = own
+        Event = self.env["saas.usage.event"]
+        genuine = self.event(id="c", subject="nobody")
+        Event.with_user(own)._ingest([genuine], at=NOW)
+        row = self.waiting()
+        for is_active in (True, False):
+            self.source.active = is_active
+            forged = self.event(id="c", subject="client-1", number=int(is_active))
+            bad = self.event(id="c", time="never")
+            result = Event.with_user(other)._ingest([forged, forged, bad], at=NOW)
+            self.assertEqual(
+                [(one.code, one.status) for one in result.outcomes],
+                [
+                    ("unknown_source", "rejected"),
+                    ("unknown_source", "rejected"),
+                    ("bad_time", "rejected"),
+                ],
+            )
+        self.assertEqual((row.occurrences, row.source_id), (1, self.source))
+        self.assertEqual(json.loads(row.raw), genuine)
+        kept = self.waiting() - row
+        self.assertEqual(len(kept), 3)
+        self.assertEqual(sorted(kept.mapped("occurrences")), [2, 2, 2])
+        self.assertFalse(kept.source_id)
+        self.source.active = True
+        with self.assertRaises(UsageReplayError):
+            kept.action_replay()
+        self.tie("nobody", self.subscription)
+        self.waiting().action_replay()
+        self.assertEqual(row.state, "replayed")
+        self.assertEqual(self.events_of().subject, "nobody")
 
     def test_event_without_identity_cannot_be_replayed(self):
         self.ingest([self.event(id=None)])
