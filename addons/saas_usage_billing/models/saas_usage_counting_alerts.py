@@ -19,8 +19,9 @@ class SaasUsageCounting(models.AbstractModel):
         """Look at the thresholds of what got events; commit after some of them."""
         result = super()._cron_count()
         now = datetime.now(timezone.utc)
-        while self._check_touched(now):
-            if not self.env["ir.cron"]._commit_progress():
+        while checked := self._check_touched(now):
+            remaining = self._count_waiting() + self._count_touched()
+            if not self.env["ir.cron"]._commit_progress(checked, remaining=remaining):
                 break
         return result
 
@@ -32,15 +33,22 @@ class SaasUsageCounting(models.AbstractModel):
             [], limit=1
         ):
             self.env.cr.execute(
-                "INSERT INTO saas_usage_touched SELECT unnest(%s)"
+                # Who waits already keeps its place.
+                "INSERT INTO saas_usage_touched (subscription_id) SELECT unnest(%s)"
                 " ON CONFLICT DO NOTHING",
                 [sorted(subscription_ids)],
             )
         return super()._after_count(subscription_ids)
 
     @api.model
+    def _count_touched(self):
+        """Return the number of subscriptions whose thresholds are to be looked at."""
+        query = SQL("SELECT count(*) FROM saas_usage_touched")
+        return self.env.execute_query(query)[0][0]
+
+    @api.model
     def _check_touched(self, now):
-        """Look at the thresholds of some subscriptions that got events.
+        """Look at the thresholds of those that wait longest since they got events.
 
         :param now: aware UTC datetime
         :return: number of subscriptions; 0 when none is left
@@ -51,7 +59,7 @@ class SaasUsageCounting(models.AbstractModel):
                 DELETE FROM saas_usage_touched
                  WHERE subscription_id IN (
                            SELECT subscription_id FROM saas_usage_touched
-                            ORDER BY subscription_id LIMIT %s
+                            ORDER BY touched_at, subscription_id LIMIT %s
                               FOR UPDATE SKIP LOCKED
                        )
                 RETURNING subscription_id

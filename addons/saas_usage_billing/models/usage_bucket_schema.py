@@ -46,6 +46,9 @@ CREATE TABLE IF NOT EXISTS saas_usage_bucket_key (
 CREATE TABLE IF NOT EXISTS saas_usage_touched (
     subscription_id integer PRIMARY KEY
 );
+-- Tables of earlier versions do not have it.
+ALTER TABLE saas_usage_touched ADD COLUMN IF NOT EXISTS
+    touched_at timestamp NOT NULL DEFAULT (clock_timestamp() AT TIME ZONE 'UTC');
 """
 
 

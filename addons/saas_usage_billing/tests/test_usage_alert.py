@@ -5,6 +5,7 @@ from unittest.mock import patch
 from odoo.exceptions import AccessError, ValidationError
 from odoo.tests import tagged
 
+from ..models import saas_usage_counting_alerts
 from .test_usage_counting import NOW, CountingCase
 
 
@@ -83,6 +84,43 @@ class TestUsageAlert(AlertCase):
         self.assertEqual(self.check(), alert)
         self.assertEqual(threshold.alert_count, 1)
         self.assertEqual(self.subscription.usage_alert_count, 1)
+
+    def test_who_waits_longest_is_first(self):
+        """One that is used all the time does not keep others waiting."""
+        self.create_threshold()
+        self.env.cr.execute("DELETE FROM saas_usage_touched")
+        other = self.create_subscription(self.create_partner("Other"), self.calls)
+        low, high = sorted((self.subscription.id, other.id))
+        checked = []
+
+        def check(subscription, _thresholds, _now):
+            checked.append(subscription.id)
+
+        self.patch(type(other), "_check_thresholds", check)
+        self.patch(saas_usage_counting_alerts, "TOGETHER", 1)
+        self.counting._after_count({low, high})
+        self.assertEqual(self.counting._count_touched(), 2)
+        for _minute in range(3):
+            self.counting._check_touched(NOW)
+            self.counting._after_count({low, high})
+        self.assertEqual(checked, [low, high, low])
+
+    def test_job_says_what_is_left(self):
+        self.create_threshold()
+        self.env.cr.execute("DELETE FROM saas_usage_touched")
+        self.patch(saas_usage_counting_alerts, "TOGETHER", 1)
+        other = self.create_subscription(self.create_partner("Other"), self.calls)
+        self.counting._after_count({self.subscription.id, other.id})
+        left = []
+
+        def progress(_cron, processed=0, *, remaining=None):
+            left.append((processed, remaining))
+            return True
+
+        self.patch(type(self.env["ir.cron"]), "_commit_progress", progress)
+        self.counting._cron_count()
+        waiting = self.counting._count_waiting()
+        self.assertEqual(left[-2:], [(1, waiting + 1), (1, waiting)])
 
     def test_quantity_and_amount(self):
         quantity = self.create_threshold(
