@@ -86,12 +86,10 @@ class ProjectProject(models.Model):
         subscriptions = self._saas_get_used_subscriptions()
         problems = []
         for goal in goals:
-            reached = goal._saas_find_usage(subscriptions, now)
-            if not reached:
-                continue
+            # What fails here must undo neither the others nor the counting.
             error = self._saas_try(
-                lambda _project, goal=goal, reached=reached: goal._saas_complete(
-                    *reached
+                lambda _project, goal=goal: goal._saas_complete_if_used(
+                    subscriptions, now
                 )
             )
             if error:

@@ -53,6 +53,17 @@ class SaasUsageGoal(models.AbstractModel):
                     )
                 )
 
+    def _saas_complete_if_used(self, subscriptions, now):
+        """Do the step if enough was used.
+
+        :param subscriptions: ``saas.subscription`` of the customer
+        :param now: aware UTC datetime
+        :raise UserError: something else is to be done before
+        """
+        reached = self._saas_find_usage(subscriptions, now)
+        if reached:
+            self._saas_complete(*reached)
+
     def _saas_find_usage(self, subscriptions, now):
         """Return the subscription that has used enough, and how much it is.
 

@@ -143,6 +143,24 @@ class TestOnboardingUsage(OnboardingCase, UsageFixture):
         self.assertTrue(ready.is_reached)
         self.assertFalse(self.project._saas_get_open_exceptions(BLOCKED))
 
+    def test_a_step_that_fails_stops_nothing(self):
+        """What is counted stays counted, and other steps are done."""
+        ready = self.steps()[0]
+        find = type(self.task())._saas_find_usage
+
+        def fail(goal, subscriptions, now):
+            if goal == self.task():
+                raise ValueError("broken meter")
+            return find(goal, subscriptions, now)
+
+        self.patch(type(self.task()), "_saas_find_usage", fail)
+        self.use("anna")
+        self.assertFalse(self.env["saas.usage.counting"]._count_waiting())
+        self.assertTrue(ready.is_reached)
+        self.assertNotEqual(self.task().state, "1_done")
+        [blocked] = self.project._saas_get_open_exceptions(BLOCKED)
+        self.assertIn("broken meter", blocked.name)
+
     def test_the_daily_job_does_what_no_event_did(self):
         ready = self.steps()[0]
         ready.saas_usage_meter_id = False
