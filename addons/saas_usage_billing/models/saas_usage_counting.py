@@ -154,7 +154,9 @@ class SaasUsageCounting(models.AbstractModel):
         :return: ids of the subscriptions that got some
         """
         subscriptions = set()
-        for requests in self._split(row for row in rows if row[1]):
+        # Requests that only take events back have numbers, but no times.
+        own = [row for row in rows if row[1] and (row[2] or row[4] is None)]
+        for requests in self._split(own):
             types = touched(self.env, requests)
             for own in types.values():
                 subscriptions |= own
@@ -172,13 +174,13 @@ class SaasUsageCounting(models.AbstractModel):
             if (
                 last is None
                 or row[0] - last[0] > _APART
-                or (None in row) != (None in last)
+                or (row[4] is None) != (last[4] is None)
             ):
                 portions.append([])
             portions[-1].append(row)
             last = row
         for own in portions:
-            if None in own[0]:
+            if own[0][4] is None:
                 yield Requests([row[0] for row in own])
                 continue
             ids, _stored, firsts, lasts, lows, highs = zip(*own, strict=True)
@@ -229,6 +231,9 @@ class SaasUsageCounting(models.AbstractModel):
     def _choose_days(self, meter, today, share, subscription_ids=None):
         """Return (subscription, day) of the days to look at.
 
+        A day is left out while a request that took back events of it is not counted:
+        its bucket has them until then.
+
         :param Counted meter: whose
         :param float share: part of them
         :param list subscription_ids: only these
@@ -236,6 +241,12 @@ class SaasUsageCounting(models.AbstractModel):
         return self.env.execute_query(
             SQL(
                 """
+                WITH waiting AS MATERIALIZED (
+                    SELECT v.subscription_id, v.event_time
+                      FROM saas_usage_batch b
+                      JOIN saas_usage_event_void v ON v.batch_id = b.id
+                     WHERE b.is_counted IS NOT TRUE AND v.event_type = %(type)s
+                )
                 SELECT s.subscription_id, d.day::date
                   FROM saas_usage_bucket_state s
                   JOIN generate_series(%(first)s::date, %(today)s, '1 day') AS d(day)
@@ -244,7 +255,14 @@ class SaasUsageCounting(models.AbstractModel):
                    AND (%(ids)s::integer[] IS NULL
                         OR s.subscription_id = ANY(%(ids)s::integer[]))
                    AND random() <= %(share)s
+                   AND NOT EXISTS (
+                       SELECT FROM waiting w
+                        WHERE w.subscription_id = s.subscription_id
+                          AND (w.event_time AT TIME ZONE 'UTC'
+                               AT TIME ZONE s.tz)::date = d.day::date
+                   )
                 """,
+                type=meter.spec.event_type,
                 first=today - timedelta(days=CHECKED_DAYS),
                 today=today,
                 meter=meter.meter_id,

@@ -10,7 +10,8 @@ from odoo.exceptions import UserError
 from odoo.tests import tagged
 
 from ..engine.filters import Condition
-from ..models import saas_usage_event_counting
+from ..models import saas_usage_counting, saas_usage_event_counting
+from ..models.usage_bucket import touched
 from ..models.usage_bucket_read import find_countable
 from ..models.usage_bucket_state import sync_states
 from ..models.usage_store_api import get_store
@@ -313,6 +314,23 @@ class TestUsageCountingOnce(CountingCase):
         self.count_all()
         self.assertEqual(self.get_calls(), 7)
 
+    def test_requests_that_only_take_back(self):
+        """They have numbers, but no events whose times are known."""
+        day = "2026-03-10T12:00:00Z"
+        self.ingest([self.event(id=name, time=day) for name in "abc"])
+        self.ingest([{"id": "v", "source": "weblog", "voids": "a"}])
+        self.ingest([self.event(id="d", time=day)])
+        read = []
+
+        def note(_env, requests):
+            read.append((len(requests.ids), bool(requests.times and requests.rows)))
+            return touched(_env, requests)
+
+        self.patch(saas_usage_counting, "touched", note)
+        self.count_all()
+        self.assertEqual(read, [(2, True)])
+        self.assertEqual(self.get_calls(), 3)
+
     def test_behind(self):
         """Figures that would say too little are read from the events."""
         self.store(5, "2026-03-10")
@@ -476,6 +494,21 @@ class TestUsageCountingOnce(CountingCase):
         self.assertEqual(self.get_calls(), 5)
         self.subscription.saas_retry_bucket_difference()
         self.assertEqual(found.state, "resolved")
+
+    def test_check_of_what_is_taken_back_just_now(self):
+        """A day whose void is not counted yet is right as soon as it is."""
+        day = "2026-03-10T12:00:00Z"
+        self.ingest([self.event(id="a", time=day), self.event(id="b", time=day)])
+        self.count_all()
+        self.ingest([{"id": "v", "source": "weblog", "voids": "a"}])
+        self.counting._check(1)
+        domain = [("code", "=", "usage.bucket_difference")]
+        self.assertFalse(self.env["saas.exception"].search(domain))
+        self.assertTrue(self.is_countable(self.calls_meter))
+        self.count_all()
+        self.assertEqual(self.get_calls(), 1)
+        self.counting._check(1)
+        self.assertFalse(self.env["saas.exception"].search(domain))
 
     # Wake ---------------------------------------------------------------
     def test_woken_by_events(self):
