@@ -4,7 +4,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from functools import lru_cache, partial
@@ -24,6 +24,10 @@ from .usage_screen import SEPARATOR, BrokenEvent, dump
 MAX_EVENTS = 10_000
 #: Characters of a payload that is kept with what surrounds an item.
 MAX_CONTEXT = 65_536
+#: Characters of a text around an item that are kept when there is more.
+MAX_TEXT = 4_000
+#: Characters around the items that are kept of all payloads of a request.
+MAX_KEPT = 50_000_000
 _MAX_TIME = 64
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -130,6 +134,15 @@ def _check_pattern(terms):
 # ----------------------------------------------------------------------
 # Payloads
 # ----------------------------------------------------------------------
+class _Room:
+    """How many characters around its items may still be kept of a request."""
+
+    __slots__ = ("left",)
+
+    def __init__(self):
+        self.left = MAX_KEPT
+
+
 @dataclass(frozen=True, slots=True)
 class _Request:
     """What all payloads of a request share."""
@@ -139,6 +152,7 @@ class _Request:
     origin: Origin
     budget: Budget
     limit: int
+    room: _Room = field(default_factory=_Room)
 
 
 def apply(
@@ -230,8 +244,8 @@ def _map_item(request, mapping, tree, item, origin):
     try:
         event = _read_event(request, mapping, place, origin)
     except PathError as error:
-        return UnmappedPayload(tree.cut_out(item), str(error), origin)
-    return MappedEvent(event, origin, partial(tree.cut_out, item))
+        return UnmappedPayload(tree.cut_out(item, request.room), str(error), origin)
+    return MappedEvent(event, origin, partial(tree.cut_out, item, request.room))
 
 
 def _read_event(request, mapping, place, origin):
@@ -358,6 +372,7 @@ class _Tree:
         self.items = None
         self._parents = {id(root): None}
         self._ways = None
+        self._kept = {}
         waiting = [root]
         while waiting:
             around = waiting.pop()
@@ -381,18 +396,33 @@ class _Tree:
             around = self._parents[id(around)]
         return tuple(found)
 
-    def cut_out(self, item):
+    def cut_out(self, item, room):
         """Return the text of a payload that has this item only.
 
         Lists on the way to it keep the way only, and lists with other items go; what
-        else is around stays, unless it is large: then single values stay.
+        else is around stays, unless it is large: then single values stay, long texts
+        cut off. Where the request has no room left for these, the item stays in a list
+        of its own, of which no mapping makes another event by mistake.
+
+        :param room: ``_Room`` of the request
         """
         if self.items is None:
             return dump(self.root)
-        text = dump(self._rebuild(item, is_narrow=False))
-        if len(text) - len(dump(item)) > MAX_CONTEXT:
-            text = dump(self._rebuild(item, is_narrow=True))
-        return text
+        is_narrow = self._measure(item, is_narrow=False) > MAX_CONTEXT
+        size = self._measure(item, is_narrow)
+        if size > room.left:
+            return dump([item])
+        room.left -= size
+        return dump(self._rebuild(item, is_narrow))
+
+    def _measure(self, item, is_narrow):
+        """Return how many characters stay around an item."""
+        size, around = 0, self._parents[id(item)]
+        while around is not None:
+            if isinstance(around, dict):
+                size += self._keep(around, is_narrow)[1]
+            around = self._parents[id(around)]
+        return size
 
     def _rebuild(self, item, is_narrow):
         copy, child = item, item
@@ -401,18 +431,35 @@ class _Tree:
             if isinstance(around, list):
                 copy = [copy]
             else:
+                ways = self._get_ways()
                 copy = {
                     key: copy if value is child else value
-                    for key, value in around.items()
-                    if value is child or self._stays(value, is_narrow)
+                    for key, value in self._keep(around, is_narrow)[0].items()
+                    if value is child or id(value) not in ways
                 }
             child, around = around, self._parents[id(around)]
         return copy
 
-    def _stays(self, value, is_narrow):
-        if not isinstance(value, list | dict):
-            return True
-        return not is_narrow and id(value) not in self._get_ways()
+    def _keep(self, around, is_narrow):
+        """Return what stays of an object, with all that leads to items.
+
+        It is the same for each of the items.
+
+        :return: dict, and its characters without what leads to items
+        """
+        found = self._kept.get((id(around), is_narrow))
+        if found is None:
+            kept, size = {}, 0
+            for key, value in around.items():
+                if id(value) not in self._get_ways():
+                    if is_narrow and isinstance(value, list | dict):
+                        continue
+                    if is_narrow and isinstance(value, str) and len(value) > MAX_TEXT:
+                        value = f"{value[:MAX_TEXT]}…"
+                    size += len(dump(key)) + len(dump(value)) + 2
+                kept[key] = value
+            found = self._kept[id(around), is_narrow] = kept, size
+        return found
 
     def _get_ways(self):
         """Return what has items in it, by identity."""

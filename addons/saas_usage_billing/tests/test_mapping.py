@@ -1,6 +1,7 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 import json
 from decimal import Decimal
+from unittest.mock import patch
 
 from odoo import Command
 from odoo.exceptions import AccessError, ValidationError
@@ -8,7 +9,7 @@ from odoo.tests import BaseCase, Form, tagged
 from odoo.tools import mute_logger
 
 from ..exceptions import UsageMappingError
-from ..models import usage_path
+from ..models import usage_mapping, usage_path
 from ..models.usage_json import load_flat
 from ..models.usage_mapping import (
     MappingError,
@@ -130,6 +131,45 @@ class TestMappingEngine(BaseCase):
             again = apply([mapping], [load_flat(event.payload())], "src", ORIGIN)
             self.assertEqual(again, [event])
         self.assertIn('"note":"kept"', events[0].payload())
+
+    def test_large_surroundings_are_kept_once(self):
+        """A small request must not become a large one by what is around its items."""
+        mapping = make(items="items", subject_path="$.who")
+        payload = {
+            "pad": "x" * 300,
+            "who": "client-1",
+            "meta": {"more": ["y" * 300]},
+            "items": [{"id": str(n), "at": "t"} for n in range(20)],
+        }
+
+        def keep(context, kept):
+            with (
+                patch.object(usage_mapping, "MAX_CONTEXT", context),
+                patch.object(usage_mapping, "MAX_TEXT", 10),
+                patch.object(usage_mapping, "MAX_KEPT", kept),
+            ):
+                events = apply([mapping], [payload], "src", ORIGIN)
+                return events, [event.payload() for event in events]
+
+        _events, texts = keep(10_000, 100_000)
+        self.assertEqual(
+            load_flat(texts[3]), {**payload, "items": payload["items"][3:4]}
+        )
+        events, texts = keep(100, 100_000)
+        self.assertEqual(
+            load_flat(texts[3]),
+            {"pad": "x" * 10 + "…", "who": "client-1", "items": payload["items"][3:4]},
+        )
+        for event, text in zip(events, texts, strict=True):
+            self.assertEqual(
+                apply([mapping], [load_flat(text)], "src", ORIGIN), [event]
+            )
+        _events, texts = keep(100, 120)
+        self.assertEqual(load_flat(texts[0])["who"], "client-1")
+        self.assertEqual(load_flat(texts[3]), payload["items"][3:4])
+        self.assertLess(sum(map(len, texts)), 1_500)
+        (found,) = apply([mapping], [load_flat(texts[3])], "src", ORIGIN)
+        self.assertIsInstance(found, UnmappedPayload)
 
     def test_same_item_is_the_same_event(self):
         mapping = make(id_path="")
