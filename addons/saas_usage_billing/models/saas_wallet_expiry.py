@@ -83,13 +83,7 @@ class SaasWallet(models.Model):
         :param grant: open ``saas.wallet.grant``
         """
         left = self._to_money(grant.remaining)
-        kept = Decimal(0)
-        if grant.rollover_max:
-            kept = roll_over(
-                left,
-                self._to_money(grant.rollover_min),
-                self._to_money(grant.rollover_max),
-            )
+        kept = self._get_kept(grant, left)
         if left or kept:
             lost = max(left - kept, Decimal(0))
             entries = [("available", grant.id, -left), ("expired", grant.id, lost)]
@@ -111,6 +105,30 @@ class SaasWallet(models.Model):
                 },
             )
         grant.state = "expired"
+
+    def _get_kept(self, grant, left: Decimal) -> Decimal:
+        """Return how much goes on of a grant that expires.
+
+        Money that came back after its end adds to what went on then, up to the same
+        maximum. Nothing is lifted a second time, nor once the rest was taken back.
+
+        :param grant: open ``saas.wallet.grant``
+        :param Decimal left: what is left of it
+        """
+        if not grant.rollover_max:
+            return Decimal(0)
+        ended = (f"expire:{grant.id}:", f"void:{grant.id}:")
+        earlier = grant.entry_ids.transaction_id.filtered(
+            lambda movement: movement.ref.startswith(ended)
+        )
+        rolled = sum(
+            self._to_money(entry.amount)
+            for entry in earlier.entry_ids
+            if entry.account == "available" and entry.grant_id != grant
+        )
+        least = Decimal(0) if earlier else self._to_money(grant.rollover_min)
+        most = max(self._to_money(grant.rollover_max) - rolled, Decimal(0))
+        return roll_over(left, least, most)
 
     def _roll_over(self, grant, kept: Decimal, left: Decimal) -> list:
         """Make the grant that goes on, and return its entries.

@@ -111,6 +111,47 @@ class TestWalletExpiry(WalletBillingCase):
     def test_roll_over_of_less_than_the_most(self):
         self.assertEqual(self.rolled(30, 0, 50).remaining, 30)
 
+    def rolled_again(self, amount, price, **terms):
+        """Let a grant expire, make March cheaper, and let it expire once more."""
+        grant = self.grant_to(APRIL, amount, **terms)
+        self.use()
+        self.bill_usage()
+        self.expire("2026-04-01")
+        self.lower(price)
+        self.bill_usage(APRIL, date(2026, 4, 2))
+        self.assertEqual(grant.state, "open")
+        self.expire("2026-04-02")
+        self.assertEqual((grant.state, grant.remaining), ("expired", 0))
+        after = self.wallet.grant_ids - grant
+        return [round(amount, 2) for amount in after.sorted("id").mapped("remaining")]
+
+    def test_money_that_comes_back_does_not_roll_over_once_more(self):
+        # 415.60 were left, 55.80 come back
+        self.assertEqual(self.rolled_again(500, 0.001, rollover_max=50), [50])
+
+    def test_money_that_comes_back_rolls_over_up_to_the_most(self):
+        # 5.60 were left and lifted, 55.80 come back
+        terms = {"rollover_min": 10, "rollover_max": 50}
+        self.assertEqual(self.rolled_again(90, 0.001, **terms), [10, 40])
+
+    def test_a_cent_that_comes_back_is_not_lifted(self):
+        terms = {"rollover_min": 10, "rollover_max": 50}
+        self.assertEqual(self.rolled_again(90, 0.0099984, **terms), [10, 0.01])
+
+    def test_a_cent_that_comes_back_after_the_most_is_lost(self):
+        terms = {"rollover_min": 50, "rollover_max": 50}
+        self.assertEqual(self.rolled_again(500, 0.0099984, **terms), [50])
+
+    def test_nothing_is_lifted_once_the_rest_was_taken_back(self):
+        grant = self.grant_to(APRIL, 90, rollover_min=50, rollover_max=50)
+        self.use()
+        run = self.approve(self.prepare())
+        self.wallet._void(grant, "Refund")
+        self.assertEqual(grant.state, "open")
+        self.post(run)
+        self.expire("2026-04-01")
+        self.assertEqual((grant.state, self.wallet.balance), ("expired", 0))
+
     # Job -------------------------------------------------------------
     @freeze_time("2026-04-02 03:00:00")
     def test_job_goes_on_after_a_failing_wallet(self):
