@@ -97,6 +97,17 @@ class SaasBillingRun(models.Model):
         self.ensure_one()
         return []
 
+    def _bills_everything(self) -> bool:
+        """Hook: return whether subscriptions are settled by what this run bills.
+
+        A run that leaves out charges of some kind proves nothing: the next one has to
+        compute its subscriptions, see ``saas.billing.mark``.
+
+        :return: True by default
+        """
+        self.ensure_one()
+        return True
+
     def _find_subscription_ids(self) -> list:
         """Return the subscriptions to compute: in scope, not proved to be settled."""
         self.ensure_one()

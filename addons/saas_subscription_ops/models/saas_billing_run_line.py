@@ -290,9 +290,10 @@ class SaasBillingRunLine(models.Model):
         priced = self - failed
         priced.subscription_id._saas_resolve(CODE_FAILED)
         for run, lines in priced.grouped("run_id").items():
-            self.env["saas.billing.mark"]._mark(
-                run.date_cutoff, {ln.subscription_id: charges[ln] for ln in lines}
-            )
+            if run._bills_everything():
+                self.env["saas.billing.mark"]._mark(
+                    run.date_cutoff, {ln.subscription_id: charges[ln] for ln in lines}
+                )
         for run, lines in (priced - due).grouped("run_id").items():
             self._resolve_changed(lines.subscription_id.ids, run)
         (priced - due).unlink()

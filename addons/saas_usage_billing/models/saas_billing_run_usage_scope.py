@@ -81,6 +81,13 @@ class SaasBillingRun(models.Model):
             ]
         return domain
 
+    def _bills_everything(self) -> bool:
+        """Settle nothing by corrections: all else is left to the regular run.
+
+        What a regular run leaves out is usage, which is never settled.
+        """
+        return super()._bills_everything() and self.usage_scope != "corrections"
+
     def _filter_usage_scope(self, subscription, charges: list) -> list:
         """Return the charges that the run bills.
 

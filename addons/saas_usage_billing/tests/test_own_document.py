@@ -138,6 +138,21 @@ class TestOwnDocument(HoldCase):
         self.assertEqual(second.line_ids.state, "held")
         self.assertEqual(self.booked(), 720)
 
+    def test_correction_run_leaves_the_licence_to_the_regular_run(self):
+        licence = self.create_subscription(
+            plan_id=self.subscription.plan_id.id, date_start=date(2026, 3, 1)
+        )
+        own = self.prepare(scope="corrections")
+        self.assertNotIn(licence, own.line_ids.subscription_id)
+        run = self.prepare()
+        self.assertIn(licence, run.line_ids.subscription_id)
+        self.post(self.approve(run))
+        self.assertTrue(licence.charge_ids)
+        # what a regular run has settled is settled for both
+        for scope in ("regular", "corrections"):
+            later = self.create_run(MAY, usage_scope=scope).sudo()
+            self.assertNotIn(licence.id, later._find_subscription_ids())
+
     def test_correction_does_not_settle_what_a_regular_run_left(self):
         self.store(130, "2026-04-10", bytes=0)
         regular = self.approve(self.prepare())
