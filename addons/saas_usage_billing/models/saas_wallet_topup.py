@@ -1,15 +1,18 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 """Wallets that run low: told once, and filled up by an order if wanted."""
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from odoo import Command, api, fields, models
 from odoo.exceptions import ValidationError
+from odoo.tools import SQL
 
 from ..exceptions import WalletError
 
 TOPUP_FAILED = "wallet.topup_failed"
 CHECK_FAILED = "wallet.check_failed"
+#: Looked at once in an hourly job, also where that goes on in several runs.
+PAUSE = timedelta(minutes=30)
 
 
 class SaasWallet(models.Model):
@@ -26,6 +29,12 @@ class SaasWallet(models.Model):
         readonly=True,
         copy=False,
         help="The live balance is below the limit; checked every hour.",
+    )
+    low_checked_at = fields.Datetime(
+        string="Last Check of the Limit",
+        readonly=True,
+        copy=False,
+        help="The job looks first at those that wait longest.",
     )
     topup_mode = fields.Selection(
         [
@@ -88,13 +97,26 @@ class SaasWallet(models.Model):
     # ------------------------------------------------------------------
     @api.model
     def _cron_check_low(self):
-        """Look for wallets that run low; commit after each."""
-        wallets = self.search([("state", "=", "open"), ("low_balance", ">", 0)])
+        """Look for wallets that run low; commit after each.
+
+        What is left when the time is over comes first in the next run.
+        """
         now = datetime.now(timezone.utc)
+        wallets = self.search(
+            [
+                ("state", "=", "open"),
+                ("low_balance", ">", 0),
+                "|",
+                ("low_checked_at", "=", False),
+                ("low_checked_at", "<=", now.replace(tzinfo=None) - PAUSE),
+            ],
+            order="low_checked_at ASC NULLS FIRST, id",
+        )
         progress = self.env["ir.cron"]._commit_progress
         if not progress(remaining=len(wallets)):
             return
         for wallet in wallets:
+            wallet._note_check(now)
             wallet._saas_attempt(
                 lambda one: one._check_low(now),
                 CHECK_FAILED,
@@ -104,6 +126,21 @@ class SaasWallet(models.Model):
             )
             if not progress(1):
                 break
+
+    def _note_check(self, now):
+        """Note that the wallet is looked at, unless somebody holds it just now."""
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE saas_wallet SET low_checked_at = %s
+                 WHERE id IN (SELECT id FROM saas_wallet WHERE id = %s
+                                 FOR NO KEY UPDATE SKIP LOCKED)
+                """,
+                now.replace(tzinfo=None, microsecond=0),
+                self.id,
+            )
+        )
+        self.invalidate_recordset(["low_checked_at"])
 
     def saas_retry_check_low(self):
         """Repeat the check from the exception queue.

@@ -107,6 +107,37 @@ class TestWalletLive(WalletBillingCase):
         self.env.invalidate_all()
         self.assertEqual((self.wallet.is_low, other.is_low), (True, False))
 
+    def test_job_goes_on_where_its_time_was_over(self):
+        for number in range(3):
+            self.create_wallet(name=f"Low {number}", low_balance=5)
+        checked, times = [], []
+
+        def check(wallet, _now):
+            checked.append(wallet.id)
+            if len(checked) == 1:
+                raise ValueError("broken")
+
+        def progress(_cron, processed=0, *, remaining=None):
+            return times.pop(0)
+
+        wallets = self.env["saas.wallet"]
+        self.patch(type(wallets), "_check_low", check)
+        self.patch(type(self.env["ir.cron"]), "_commit_progress", progress)
+        wallets.search([("company_id", "!=", self.company.id)]).low_balance = 0
+        low = wallets.search([("low_balance", ">", 0)], order="id").ids
+        for at, left in (
+            ("2026-04-10 12:00:00", [9, 9, 0]),
+            ("2026-04-10 12:02:00", [9, 0]),
+            ("2026-04-10 12:04:00", [9]),
+            ("2026-04-10 13:00:00", [9, 0]),
+        ):
+            times[:] = left
+            with freeze_time(at):
+                wallets._cron_check_low()
+            self.assertFalse(times)
+        # One that fails keeps nobody waiting either.
+        self.assertEqual(checked, [*low, low[0]])
+
     # Top-up ----------------------------------------------------------
     def top_up(self, mode, **vals):
         self.wallet.write(
