@@ -159,7 +159,7 @@ class TestBillingHooks(SubscriptionCase):
     # Credits ---------------------------------------------------------
     def create_credit(self, **vals):
         return self.create_charge(
-            ref="wallet:1:usage:1:2026-03-02",
+            ref="voucher:1:usage:1:2026-03-02",
             kind="credit",
             amount=Decimal("-5.00"),
             **vals,
@@ -169,7 +169,7 @@ class TestBillingHooks(SubscriptionCase):
         self.patch(
             type(self.env["saas.subscription"]),
             "_is_agreed_credit",
-            lambda record, charge: charge.ref.startswith("wallet:"),
+            lambda record, charge: charge.ref.startswith("voucher:"),
         )
 
     def test_credit_of_another_source_is_booked_as_what_it_reduces(self):
@@ -190,9 +190,9 @@ class TestBillingHooks(SubscriptionCase):
         self.patch(
             Subscription,
             "_get_credit_label",
-            lambda record, charge: f"Prepaid {charge.details['wallet']}",
+            lambda record, charge: f"Prepaid {charge.details['voucher']}",
         )
-        details = {"adjusts": "usage", "wallet": "W1"}
+        details = {"adjusts": "usage", "voucher": "W1"}
         self.propose(self.metered, self.create_credit(details=details))
         run = self.create_run()
         run.action_compute()

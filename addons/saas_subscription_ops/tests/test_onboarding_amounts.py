@@ -12,7 +12,11 @@ from .common_onboarding import OnboardingCase
 PDF = b"%PDF-1.4 what it costs"
 AMOUNTS = ("monetary", "html", "json")
 #: Settings of plans, no customer's amounts.
-SETTINGS = {("saas.plan", "approval_credit_limit"), ("saas.plan", "description")}
+SETTINGS = {
+    ("res.company", "saas_usage_floor"),
+    ("saas.plan", "approval_credit_limit"),
+    ("saas.plan", "description"),
+}
 
 
 @tagged("post_install", "-at_install")

@@ -139,7 +139,8 @@ class TestSaleOrder(SubscriptionCase):
         rule = self.env.ref(
             "saas_subscription_ops.base_automation_sale_order_start_workflow"
         )
-        self.assertEqual(len(rule.action_server_ids), 6)
+        # Other addons add actions of their own.
+        self.assertGreaterEqual(len(rule.action_server_ids), 6)
         # The patches of the rule outlive the rollback of this test.
         self.addCleanup(rule.write, {"active": True})
         rule.active = False

@@ -82,9 +82,10 @@ class SaasSubscription(models.Model):
 
     def _add_plan_minimum(self):
         """Make the commitment of the plan's minimum, once."""
+        # sudo: whoever activates need not be allowed to see the minimum, nor to agree
+        # commitments
         # A plan of all companies has its minimum in the currency of each.
-        plan = self.plan_id.with_company(self.company_id)
-        # sudo: whoever activates need not be allowed to agree commitments
+        plan = self.plan_id.sudo().with_company(self.company_id)
         Commitment = self.env["saas.usage.commitment"].sudo()
         known = self.sudo().usage_commitment_ids.filtered("is_plan_minimum")
         if not plan.minimum_amount or known:
