@@ -50,8 +50,8 @@ class SaasSubscription(models.Model):
         :return: markup; empty without wallets
         """
         self.ensure_one()
-        # sudo: the page belongs to this subscription, whoever was let in to see it; the
-        # wallets are those of its account
+        # sudo: the page shows it to the account of the subscription only; the wallets
+        # are those of this account
         wallets = self.sudo()._get_paying_wallets()
         if not wallets:
             return ""
