@@ -7,7 +7,7 @@ from datetime import datetime
 from odoo import api, fields, models
 from odoo.tools import SQL
 
-from .saas_subscription_usage_periods import BOUNDS
+from .usage_bounds import BOUNDS, GivenBounds
 
 
 class SaasBillingRunLine(models.Model):
@@ -42,7 +42,7 @@ class SaasBillingRunLine(models.Model):
         (self - metered).filtered("usage_bounds").usage_bounds = False
         if not metered:
             return
-        bounds = self.env["saas.subscription"]._get_usage_bounds().as_dict()
+        bounds = self.env["saas.subscription"]._get_visible_bounds().as_dict()
         for line in metered:
             # What is held now stays out of this line, also when it is released.
             holds = line.subscription_id._get_usage_holds().ids
@@ -51,7 +51,8 @@ class SaasBillingRunLine(models.Model):
     def _get_due_charges(self, subscription) -> list:
         """Compute usage from what the store showed when the line was computed."""
         if self.usage_bounds:
-            subscription = subscription.with_context(**{BOUNDS: self.usage_bounds})
+            given = GivenBounds.from_dict(self.usage_bounds)
+            subscription = subscription.with_context(**{BOUNDS: given})
         charges = super()._get_due_charges(subscription)
         return self.run_id._filter_usage_scope(subscription, charges)
 

@@ -5,7 +5,7 @@ from odoo import fields, models
 
 from odoo.addons.saas_subscription_ops.engine.ledger import base_kind
 
-from .saas_subscription_usage_periods import BOUNDS
+from .usage_bounds import get_given
 
 
 class SaasSubscription(models.Model):
@@ -73,8 +73,8 @@ class SaasSubscription(models.Model):
         A hold released since a billing run was approved still holds for that run.
         """
         self.ensure_one()
-        given = self.env.context.get(BOUNDS) or {}
-        kept = set(given.get("holds", ()))
+        given = get_given(self.env)
+        kept = given.hold_ids if given else ()
         # sudo: the difference must know what is held, whoever computes it
         return self.sudo().usage_hold_ids.filtered(
             lambda hold: hold.state == "open" or hold.id in kept

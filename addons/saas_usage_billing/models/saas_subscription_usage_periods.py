@@ -10,12 +10,11 @@ from odoo import api, fields, models
 from odoo.addons.saas_subscription_ops.engine.period import day_start
 
 from ..engine.meter import Measured
-from .usage_store_api import Bounds, Window, get_store
+from .usage_bounds import get_given
+from .usage_store_api import Window, get_store
 
 #: Key of what billing reads once per transaction, in the cache of the cursor.
 CACHE = "saas_usage_billing"
-#: Context key: bounds, as plain values, to compute closed periods with.
-BOUNDS = "saas_usage_bounds"
 
 
 def to_naive(moment):
@@ -196,16 +195,18 @@ class SaasSubscription(models.Model):
 
         :return: ``Bounds`` of the context, None: all that this transaction sees
         """
-        given = self.env.context.get(BOUNDS)
-        return Bounds.from_dict(given) if given else None
+        given = get_given(self.env)
+        return given and given.bounds
 
     @api.model
     def _get_usage_bounds(self):
         """Return the given bounds, else those of what this transaction sees."""
+        return self._get_given_bounds() or self._get_visible_bounds()
+
+    @api.model
+    def _get_visible_bounds(self):
+        """Return the bounds of what this transaction sees, whatever is given."""
         cache = self.env.cr.cache.setdefault(CACHE, {})
-        given = self._get_given_bounds()
-        if given:
-            return given
         if "bounds" not in cache:
             cache["bounds"] = get_store(self.env).bounds()
         return cache["bounds"]

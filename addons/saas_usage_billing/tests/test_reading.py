@@ -6,7 +6,8 @@ from odoo import Command
 from odoo.exceptions import AccessError
 from odoo.tests import BaseCase, tagged
 
-from ..models.saas_subscription_usage_periods import BOUNDS, CACHE
+from ..models.saas_subscription_usage_periods import CACHE
+from ..models.usage_bounds import BOUNDS, GivenBounds
 from ..models.usage_reading_book import contains
 from ..models.usage_store import PostgresUsageStore
 from ..models.usage_store_api import Bounds, Window, get_store
@@ -318,12 +319,46 @@ class TestReading(HoldCase):
 
     def test_given_bounds_are_those_of_the_line(self):
         _run, _quantities, _read = self.compute()
-        bounds = get_store(self.env).bounds().as_dict()
+        bounds = get_store(self.env).bounds()
         self.store(1, "2026-03-20")
-        given = self.subscription.with_context(**{BOUNDS: bounds})
+        given = self.subscription.with_context(
+            **{BOUNDS: GivenBounds(bounds, frozenset())}
+        )
         due = given._get_unbooked_charges(APRIL)
         self.assertEqual(
             [row.quantity for row in due if row.kind == "usage"], [600, 6000]
+        )
+
+    def test_bounds_of_a_caller_leave_no_readings(self):
+        late = {"batch_max": 2**60, "batch_open": [], "stored_at": None}
+        caller = self.subscription.with_user(self.auditor)
+        caller.with_context(**{BOUNDS: late})._get_unbooked_charges(MAY)
+        self.assertFalse(self.readings())
+        self.store(1, "2026-03-20")
+        _run, quantities, _read = self.compute()
+        self.assertEqual(quantities, {3: 601, 4: 200})
+
+    def test_bounds_of_a_caller_do_not_bill(self):
+        hold = self.hold()
+        self.release(hold)
+        self.env.cr.cache.pop(CACHE, None)
+        early = {
+            "batch_max": 0,
+            "batch_open": [],
+            "stored_at": None,
+            "holds": hold.ids,
+        }
+        run = self.create_run(MAY, date_invoice=MAY, usage_sigma=0)
+        caller = run.with_user(self.operator).with_context(**{BOUNDS: early})
+        caller.action_compute()
+        self.assertEqual(self.quantities(run), {3: 600, 4: 200})
+        seen = get_store(self.env).bounds()
+        self.assertEqual(run.line_ids.usage_bounds, seen.as_dict())
+        caller.line_ids.action_recompute()
+        self.assertEqual(self.quantities(run), {3: 600, 4: 200})
+        self.assertEqual(run.line_ids.usage_bounds, seen.as_dict())
+        self.assertFalse(
+            self.subscription.with_context(**{BOUNDS: early})._get_usage_holds()
         )
 
     # Rights ----------------------------------------------------------
