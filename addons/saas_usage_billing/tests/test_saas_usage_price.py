@@ -124,6 +124,11 @@ class TestSaasUsagePrice(UsageCase):
         self.assertEqual(chosen(), [agreed] * 3)
         agreed.active = False
         self.assertEqual(chosen(), [general, newer, of_plan])
+        # whatever a caller asks to see
+        self.env.cr.cache.pop("saas_usage_billing", None)
+        caller = self.subscription.with_context(active_test=False)
+        prices = caller._get_usage_prices(periods)
+        self.assertEqual(list(prices.values()), [general, newer, of_plan])
 
     def test_meter_needs_a_key_and_keeps_its_prices(self):
         with self.assertRaises(ValidationError):
