@@ -10,6 +10,19 @@ WINDOWS = [
     ("year", "Year"),
 ]
 
+#: What a plan's minimum leaves to the defaults of the code.
+DEFAULTED = {
+    "company_id",
+    "partner_id",
+    "product_ids",
+    "window",
+    "date_end",
+    "is_true_up",
+    "overage_factor",
+    "is_prorated",
+    "is_plan_minimum",
+}
+
 
 class SaasUsageCommitment(models.Model):
     """What a customer promised to spend in each window of time.
@@ -20,9 +33,10 @@ class SaasUsageCommitment(models.Model):
 
     _name = "saas.usage.commitment"
     _description = "Usage Commitment"
-    _inherit = ["mail.thread"]
+    _inherit = ["mail.thread", "saas.default.guard"]
     _order = "subscription_id, date_start, id"
     _check_company_auto = True
+    _undefaultable = DEFAULTED
 
     name = fields.Char(
         required=True, tracking=True, help="Shown to the customer on the invoice."

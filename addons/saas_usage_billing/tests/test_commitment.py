@@ -172,6 +172,37 @@ class TestCommitment(UsageCase):
         self.assertFalse(subscription._filter_billing_provable())
         self.assertFalse(self.subscription.usage_commitment_ids)
 
+    def test_minimum_of_the_plan_takes_no_defaults_of_a_caller(self):
+        self.plan.minimum_amount = 50
+        forged = {
+            "product_ids": self.calls.ids,
+            "window": "year",
+            "date_end": "2026-03-02",
+            "is_true_up": False,
+            "overage_factor": 2,
+            "is_prorated": False,
+            "partner_id": self.subscription.partner_id.id,
+            "company_id": self.create_company("Far Ltd").id,
+        }
+        partner = self.create_partner("Third Ltd")
+        subscription = self.create_subscription(partner, self.calls, activate=False)
+        subscription.with_context(
+            **{f"default_{name}": value for name, value in forged.items()}
+        )._add_plan_minimum()
+        [commitment] = subscription.usage_commitment_ids
+        self.assertFalse(commitment.product_ids or commitment.date_end)
+        self.assertTrue(commitment.is_true_up and commitment.is_prorated)
+        self.assertEqual((commitment.window, commitment.overage_factor), ("period", 1))
+        self.assertEqual(commitment.partner_id, partner)
+        self.assertEqual(commitment.company_id, self.company)
+        form = Form(
+            self.env["saas.usage.commitment"].with_context(
+                default_subscription_id=subscription.id, default_is_plan_minimum=True
+            )
+        )
+        self.assertEqual(form.subscription_id, subscription)
+        self.assertFalse(form.is_plan_minimum)
+
     def test_bad_commitments_are_refused(self):
         for vals in (
             {"amount": 0},
