@@ -153,6 +153,7 @@ class SaasUsageMapping(models.Model):
 
     @api.constrains(
         "active",
+        "source_id",
         "match",
         "items",
         "id_path",
@@ -211,7 +212,11 @@ class SaasUsageMapping(models.Model):
 
     def write(self, vals):
         self.env.registry.clear_cache()
-        return super().write(vals)
+        result = super().write(vals)
+        if {"source_id", "company_id"} & vals.keys():
+            # Access was checked for where it was.
+            self.check_access("write")
+        return result
 
     def unlink(self):
         self.env.registry.clear_cache()

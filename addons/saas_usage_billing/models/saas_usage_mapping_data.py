@@ -52,7 +52,14 @@ class SaasUsageMappingData(models.Model):
 
     def write(self, vals):
         self.env.registry.clear_cache()
-        return super().write(vals)
+        before = self.mapping_id
+        result = super().write(vals)
+        if {"mapping_id", "company_id"} & vals.keys():
+            # Access was checked for where it was.
+            self.check_access("write")
+        if "mapping_id" in vals:
+            (before | self.mapping_id)._check_samples()
+        return result
 
     def unlink(self):
         self.env.registry.clear_cache()

@@ -39,6 +39,15 @@ class SaasUsageMappingSample(models.Model):
     is_ok = fields.Boolean(string="Passes", compute="_compute_result")
     problem = fields.Char(compute="_compute_result")
 
+    def write(self, vals):
+        result = super().write(vals)
+        if {"mapping_id", "company_id"} & vals.keys():
+            # Access was checked for where it was.
+            self.check_access("write")
+        if "mapping_id" in vals:
+            self.mapping_id._check_samples()
+        return result
+
     @api.depends(
         lambda self: (
             "payload",

@@ -451,3 +451,48 @@ class TestMapping(UsageCase):
         )
         with self.assertRaises(AccessError):
             records.read(["name"])
+
+    @mute_logger("odoo.addons.base.models.ir_model", "odoo.addons.base.models.ir_rule")
+    def test_nothing_moves_to_another_company(self):
+        other = self.create_company("Other Ltd")
+        source = self.env["saas.usage.source"].create(
+            {"name": "Theirs", "code": "theirs", "company_id": other.id}
+        )
+        theirs = self.create_mapping(source_id=source.id)
+        sample = self.create_sample(self.mapping)
+        operator = self.new_user("map_mover", "billing_operator")
+        for record, vals in (
+            (self.mapping, {"source_id": source.id}),
+            (self.mapping, {"company_id": other.id}),
+            (self.mapping.data_ids, {"mapping_id": theirs.id, "key": "own"}),
+            (sample, {"mapping_id": theirs.id}),
+        ):
+            with self.subTest(vals=vals), self.assertRaises(AccessError):
+                record.with_user(operator).write(vals)
+        own = self.create_mapping(source_id=self.source.copy({"code": "own"}).id)
+        sample.with_user(operator).mapping_id = own
+        self.assertEqual(own.sample_ids, sample)
+
+    def test_samples_are_tried_where_they_move(self):
+        sample = self.create_sample(self.mapping, expected="[]")
+        self.assertFalse(sample.is_ok)
+        draft = self.create_mapping(active=False)
+        sample.mapping_id = draft
+        with self.assertRaises(ValidationError):
+            sample.mapping_id = self.mapping
+        good = self.create_sample(self.mapping)
+        good.action_take_result()
+        with self.assertRaises(ValidationError):
+            self.mapping.data_ids.mapping_id = self.create_mapping(
+                active=False, data_ids=[]
+            )
+
+    def create_sample(self, mapping, **vals):
+        return self.env["saas.usage.mapping.sample"].create(
+            {
+                "mapping_id": mapping.id,
+                "name": "Two",
+                "payload": json.dumps(self.payload(1, 2)),
+                **vals,
+            }
+        )
