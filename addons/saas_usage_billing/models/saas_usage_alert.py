@@ -1,5 +1,6 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from odoo import api, fields, models
+from odoo.exceptions import AccessError
 
 from .saas_usage_price import format_quantity
 
@@ -141,6 +142,16 @@ class SaasUsageAlert(models.Model):
                 what = self.env._("Usage: %(trend)s", trend=trends.get(alert.trend))
             parts = (what, alert.product_tmpl_id.name, alert.subscription_id.name)
             alert.name = " / ".join(filter(None, parts))
+
+    def write(self, vals):
+        if FACTS & vals.keys() and not self.env.su:
+            raise AccessError(
+                self.env._(
+                    "What an alert has found can't be changed. Use Done once it is"
+                    " dealt with."
+                )
+            )
+        return super().write(vals)
 
     @api.model
     def _open(self, vals):

@@ -17,7 +17,7 @@ class SaasUsageAlert(models.Model):
 
         :return: True
         """
-        self.check_access("read")
+        self.check_access("write")
         # sudo: the rule runs as whoever counted
         for alert in self.sudo().filtered(lambda one: not one.recorded_at):
             alert.recorded_at = fields.Datetime.now()
@@ -52,7 +52,7 @@ class SaasUsageAlert(models.Model):
 
         :return: True
         """
-        self.check_access("read")
+        self.check_access("write")
         # sudo: the rule runs as whoever counted; the activity is for the CSM
         for alert in self.sudo().filtered(lambda one: not one.notified_at):
             user = alert.csm_id or alert.subscription_id.user_id
@@ -72,7 +72,7 @@ class SaasUsageAlert(models.Model):
 
         :return: True
         """
-        self.check_access("read")
+        self.check_access("write")
         shipped = self.env.ref(
             "saas_usage_billing.mail_template_usage_threshold",
             raise_if_not_found=False,
@@ -91,7 +91,7 @@ class SaasUsageAlert(models.Model):
 
         :return: True
         """
-        self.check_access("read")
+        self.check_access("write")
         # sudo: the rule runs as whoever counted; sales gets the opportunity
         for alert in self.sudo().filtered(lambda one: not one.lead_id):
             if alert.threshold_id.open_upsell:

@@ -4,6 +4,7 @@ from . import test_usage_screen
 from . import test_usage_source
 from . import test_usage_counting
 from . import test_usage_alert
+from . import test_usage_alert_rights
 from . import test_usage_store
 from . import test_void
 from . import test_void_billing
