@@ -138,6 +138,21 @@ class SaasUsageThreshold(models.Model):
                     )
                 )
 
+    @api.constrains("template_id")
+    def _check_template(self):
+        for threshold in self:
+            # sudo: who chooses a template may not read it
+            template = threshold.template_id.sudo()
+            if template and template.model != "saas.usage.alert":
+                raise ValidationError(
+                    self.env._(
+                        "%(name)s: the template “%(template)s” is not for usage alerts."
+                        " Choose one of these, or none for the shipped one.",
+                        name=threshold.name,
+                        template=template.name,
+                    )
+                )
+
     @api.constrains(*SCOPES)
     def _check_scope(self):
         for threshold in self:

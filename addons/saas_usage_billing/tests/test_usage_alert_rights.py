@@ -1,5 +1,5 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, ValidationError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
@@ -56,3 +56,12 @@ class TestUsageAlertRights(AlertCase):
         alert = self.open_alert(reader, notify_customer=True, open_upsell=True)
         self.assertTrue(alert.recorded_at and alert.notified_at and alert.mailed_at)
         self.assertTrue(alert.sudo().lead_id)
+
+    def test_template_of_another_model(self):
+        own = self.env.ref("saas_usage_billing.mail_template_usage_threshold")
+        threshold = self.create_threshold(template_id=own.id)
+        other = self.env["mail.template"].create(
+            {"model_id": self.env.ref("base.model_res_partner").id, "name": "Other"}
+        )
+        with self.assertRaisesRegex(ValidationError, "“Other” is not for usage alerts"):
+            threshold.template_id = other
