@@ -16,6 +16,7 @@ from odoo.addons.saas_subscription_ops.models.saas_subscription_billing import (
 from ..engine.money import ZERO
 from .usage_store_api import MeterSpec, Window, get_store
 
+FAILED = "usage.control_failed"
 _UNRATED = ("open", "held", "failed", "not_sold")
 
 
@@ -48,26 +49,56 @@ class SaasUsageControl(models.Model):
     def _control_rating(self, month):
         """Compare the events of a month with what was rated, and that with the ledger.
 
+        A meter that fails becomes an exception of its own and does not stop the others.
+
         :param date month: its first day
         """
         # sudo: the evidence of all companies, read by the daily job
         control = self.sudo()
-        before = control.search([("kind", "=", "rating"), ("day", "=", month)])
         meters = self.env["saas.meter"].sudo().with_context(active_test=False)
-        rows = []
         for meter in meters.search([]):
-            events = control._count_events(meter, month)
-            charges = control._find_charges(meter, month)
-            companies = (
-                charges.company_id
-                | self.env["res.company"].browse(events)
-                | before.filtered(lambda row, own=meter: row.meter_id == own).company_id
+            error = control._saas_try(
+                lambda one, meter=meter: one._control_month(meter, month)
             )
-            for company in companies:
-                own = charges.filtered(lambda one, of=company: one.company_id == of)
-                counts = events.get(company.id, {})
-                rows += control._control_meter(meter, month, company, counts, own)
-        control._keep(("company_id", "meter_id", "currency_id"), rows)
+            if error:
+                self.env["saas.exception"]._saas_raise_for(
+                    meter.company_id or self.env.company,
+                    FAILED,
+                    self.env._(
+                        "%(meter)s: the usage of the month from %(month)s could not be"
+                        " controlled: %(error)s. Mend what is in the way; the control"
+                        " is repeated every day.",
+                        meter=meter.display_name,
+                        month=month,
+                        error=error,
+                    ),
+                    queue="finance",
+                    severity="high",
+                    record=meter,
+                )
+
+    @api.model
+    def _control_month(self, meter, month):
+        """Write the rows of a meter and month."""
+        events = self._count_events(meter, month)
+        charges = self._find_charges(meter, month)
+        before = self.search(
+            [
+                ("kind", "=", "rating"),
+                ("day", "=", month),
+                ("meter_id", "=", meter.id),
+            ]
+        )
+        rows = []
+        for company in (
+            charges.company_id
+            | self.env["res.company"].browse(events)
+            | before.company_id
+        ):
+            own = charges.filtered(lambda one, of=company: one.company_id == of)
+            counts = events.get(company.id, {})
+            rows += self._control_meter(meter, month, company, counts, own)
+        self._keep(("company_id", "meter_id", "currency_id"), rows)
 
     @api.model
     def _control_meter(self, meter, month, company, events, charges):

@@ -163,6 +163,30 @@ class TestControlRating(HoldCase):
             self.figures(self.control(spare)), {"events": 3, "not_sold": 3}
         )
 
+    def test_meter_that_fails_stops_no_other(self):
+        self.store(3, "2026-03-10", bytes=1)
+        model = type(self.env["saas.usage.control"])
+        count_events, broken = model._count_events, self.calls_meter
+
+        def fail(control, meter, month):
+            if meter == broken:
+                raise ValueError("broken meter")
+            return count_events(control, meter, month)
+
+        self.patch(model, "_count_events", fail)
+        self.assertFalse(self.control())
+        self.assertEqual(
+            self.figures(self.control(self.bytes_meter)), {"events": 3, "open": 3}
+        )
+        [issue] = self.env["saas.exception"].search(
+            [
+                ("code", "=", "usage.control_failed"),
+                ("res_model", "=", broken._name),
+                ("res_id", "=", broken.id),
+            ]
+        )
+        self.assertIn("broken meter", issue.name)
+
     def test_ledger_that_differs_is_told(self):
         self.store(10, "2026-03-10", bytes=0)
         self.bill_usage()
