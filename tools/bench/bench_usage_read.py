@@ -103,7 +103,7 @@ cr.commit()
 """
 
 _COUNT = """
-import resource, time
+import time
 counting = env["saas.usage.counting"]
 start = time.perf_counter()
 portions = 0
@@ -111,7 +111,7 @@ while counting._count():
     env.cr.commit()
     portions += 1
 print("COUNTED", time.perf_counter() - start, portions)
-env.cr.execute("SELECT sum(events) FROM saas_usage_bucket b JOIN saas_meter m"
+env.cr.execute("SELECT sum(events)::bigint FROM saas_usage_bucket b JOIN saas_meter m"
                " ON m.id = b.meter_id WHERE m.code = 'bench'")
 print("HELD", env.cr.fetchone()[0])
 env.cr.execute("ANALYZE saas_usage_bucket; ANALYZE saas_usage_bucket_key")
