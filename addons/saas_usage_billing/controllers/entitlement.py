@@ -36,8 +36,8 @@ class EntitlementController(http.Controller):
             raise ApiError(
                 404,
                 "unknown_subject",
-                "No external id names this subject. Give it as in events, and the"
-                " source, if several know it.",
+                "No single account is known by that name. Give the subject as in"
+                " events, and the source, if several know it.",
             )
         return json_response(
             answer, 200, {"Cache-Control": f"private, max-age={MAX_AGE}"}

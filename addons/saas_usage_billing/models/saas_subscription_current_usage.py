@@ -5,6 +5,7 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
 from odoo import api, fields, models
+from odoo.fields import Domain
 from odoo.tools.misc import format_date
 
 from odoo.addons.saas_subscription_ops.engine.period import (
@@ -170,17 +171,22 @@ class SaasSubscription(models.Model):
         :param str subject: subject as in events; needs ``source``
         :param str source: code of the source
         :param str subscription: number of the subscription
-        :return: subscription, empty when there is none
+        :return: subscription, empty when there is none the user may ask for
         """
         company = self.env.company
+        foreign = self.env["saas.usage.event"]._get_sources_not_asked_by()
         # sudo: the integration role may ask by name, not search
         Subscription = self.sudo()
         if subscription:
             found = Subscription.search(
                 [("name", "=", subscription), ("company_id", "=", company.id)]
             )
+            if foreign:
+                found = found.filtered(lambda one: one._is_named_by_others(foreign))
         elif subject and source:
             External = self.env["saas.external.id"].sudo()
+            if External._normalise_key(source) in foreign:
+                return self.browse()
             external = External._resolve_many(source, "subject", [subject], company)
             found = Subscription.browse()
             if subject in external:
@@ -199,3 +205,24 @@ class SaasSubscription(models.Model):
         else:
             found = Subscription.browse()
         return found.sudo(False)
+
+    def _is_named_by_others(self, sources):
+        """Return whether an external id of another source than these names it.
+
+        :param list sources: as external ids have them
+        """
+        self.ensure_one()
+        account = self.commercial_partner_id
+        return bool(
+            self.env["saas.external.id"].search_count(
+                Domain("company_id", "=", self.company_id.id)
+                & Domain("kind", "=", "subject")
+                & Domain("source", "not in", sources)
+                & (
+                    Domain("subscription_id", "=", self.id)
+                    | Domain("subscription_id", "=", False)
+                    & Domain("partner_id.commercial_partner_id", "=", account.id)
+                ),
+                limit=1,
+            )
+        )

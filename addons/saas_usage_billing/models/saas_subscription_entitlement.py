@@ -26,6 +26,7 @@ _BY_SUBJECT = """
       LEFT JOIN res_partner p ON p.id = e.partner_id
      WHERE e.company_id = %(company)s AND e.kind = 'subject'
        AND e.value = %(subject)s AND (%(source)s = '' OR e.source = %(source)s)
+       AND e.source != ALL(%(foreign)s)
 """
 _BY_ID = """
     SELECT id AS subscription_id, commercial_partner_id AS account_id
@@ -140,18 +141,27 @@ class SaasSubscription(models.Model):
         Numbers are text, so that no digit is lost; a limit of None is none.
 
         :param str subject: as in events
-        :param str source: code of the source that knows it so; empty: any
+        :param str source: code of the source that knows it so; empty: any the user may
+            ask by
         :param str feature: code of the only feature asked for; empty: all
         :param now: aware UTC datetime, default now
-        :return: dict of plain values; None when nobody is known by that name
+        :return: dict of plain values; None when nobody is known by that name, or
+            several accounts are
         """
         now = now or datetime.now(timezone.utc)
         company = self.env.company
         # sudo: the role Integration may ask by name, not read subscriptions
         Subscription = self.sudo()
-        target = SQL(_BY_SUBJECT, company=company.id, subject=subject, source=source)
+        External = self.env["saas.external.id"]
+        target = SQL(
+            _BY_SUBJECT,
+            company=company.id,
+            subject=External._normalise_value(subject),
+            source=External._normalise_key(source),
+            foreign=self.env["saas.usage.event"]._get_sources_not_asked_by(),
+        )
         found = Subscription._find_entitled(target, company, now)
-        if not found:
+        if len({one.account_id for one in found}) != 1:
             return None
         own = {one.subscription_id: one for one in found if one.subscription_id}
         return {

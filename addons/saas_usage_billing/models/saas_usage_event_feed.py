@@ -36,10 +36,34 @@ class SaasUsageEvent(models.Model):
 
         Of archived sources, too: what they have sent may still wait in quarantine.
         """
+        foreign = self._get_foreign_codes(kind)
+        return [disown(problem, foreign, self.env.uid) for problem in problems]
+
+    @api.model
+    def _get_foreign_codes(self, kind="api"):
+        """Return the codes of the sources the user may not use, archived ones, too.
+
+        :param str kind: of the request
+        :return: set of str
+        """
         sources, _types = self._get_cached_rules(self.env.company.id)
-        foreign = {
+        return {
             code
             for code, _id, _age, _future, senders, _active in sources
             if not self._may_send(senders, kind)
         }
-        return [disown(problem, foreign, self.env.uid) for problem in problems]
+
+    @api.model
+    def _get_sources_not_asked_by(self):
+        """Return the sources by whose names the user may not ask about customers.
+
+        Whoever sends for some sources asks by what these name; whoever sends for none
+        reads for all of the company.
+
+        :return: list of sources as external ids have them
+        """
+        sources, _types = self._get_cached_rules(self.env.company.id)
+        if not any(self.env.uid in senders for *_others, senders, _active in sources):
+            return []
+        key = self.env["saas.external.id"]._normalise_key
+        return [key(code) for code in self._get_foreign_codes()]

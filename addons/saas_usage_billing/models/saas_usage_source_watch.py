@@ -24,8 +24,9 @@ class SaasUsageSource(models.Model):
                 self.env.ref("saas_core.group_saas_core_integration").ids,
             )
         ],
-        help="Only the API keys of these users may send for this source. Empty: every "
-        "user of the company with the role Integration.",
+        help="Only the API keys of these users may send for this source, and they ask "
+        "only about customers it names. Empty: every user of the company with the role "
+        "Integration.",
     )
     cadence_minutes = fields.Integer(
         string="Sends Every (Minutes)",

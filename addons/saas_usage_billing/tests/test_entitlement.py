@@ -185,6 +185,19 @@ class TestEntitlement(EntitlementFixture, TransactionCase):
             (answer["account_standing"], answer["subscriptions"]), ("good", [])
         )
 
+    def test_a_subject_of_several_accounts_needs_its_source(self):
+        other = self.create_partner("Globex")
+        theirs = self.create_subscription(other)
+        self.tie("client-1", theirs, source="CRM")
+        self.assertIsNone(self.ask())
+        for source, subscription in (("weblog", self.subscription), ("CRM", theirs)):
+            [one] = self.ask(source=source)["subscriptions"]
+            self.assertEqual(one["subscription"], subscription.name)
+        # The same account by two names is no question.
+        self.tie("client-2", self.subscription)
+        self.tie("client-2", self.subscription, source="crm")
+        self.assertEqual(len(self.ask("client-2")["subscriptions"]), 1)
+
     def test_unknown_subjects_and_other_companies(self):
         self.assertIsNone(self.ask("nobody"))
         self.assertIsNone(self.ask(source="other"))

@@ -155,3 +155,31 @@ class TestUsageSource(UsageCase):
         self.source.user_ids = False
         result = Event.with_user(other)._ingest([self.event(id="c")], at=at)
         self.assertEqual(result.counts["stored"], 1)
+
+    def test_senders_ask_by_their_own_sources(self):
+        own = self.new_user("usage_own", "integration")
+        other = self.new_user("usage_other", "integration")
+        reader = self.new_user("usage_reader", "integration")
+        self.source.copy({"code": "Elsewhere", "user_ids": other.ids})
+        self.source.user_ids = own
+        Subscription = self.env["saas.subscription"]
+        by_subject = {"subject": "client-1", "source": "weblog"}
+        for user, is_known in ((own, True), (reader, True), (other, False)):
+            subscriptions = Subscription.with_user(user)
+            for given in (by_subject, {"subscription": self.subscription.name}):
+                found = subscriptions._find_for_usage(**given)
+                self.assertEqual(bool(found), is_known, (user.login, given))
+            for given in (by_subject, {"subject": "client-1"}):
+                answer = subscriptions._get_entitlement_answer(**given)
+                self.assertEqual(bool(answer), is_known, (user.login, given))
+        # A name of the whole account, from a source of theirs.
+        self.tie("acme", partner=self.partner, source="Elsewhere")
+        subscriptions = Subscription.with_user(other)
+        for given in (
+            {"subject": "acme", "source": "Elsewhere"},
+            {"subscription": self.subscription.name},
+        ):
+            self.assertEqual(subscriptions._find_for_usage(**given), self.subscription)
+        self.assertTrue(
+            subscriptions._get_entitlement_answer("acme", source="Elsewhere")
+        )
