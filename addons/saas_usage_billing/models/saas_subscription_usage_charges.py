@@ -21,6 +21,7 @@ from ..exceptions import UsagePriceError
 from .saas_subscription_usage_periods import CACHE
 from .saas_usage_price import format_quantity
 from .usage_drafts import get_drafts
+from .usage_kept import get_kept
 from .usage_store_api import get_store
 
 # Of the average price on an invoice line.
@@ -139,22 +140,24 @@ class SaasSubscription(models.Model):
         :raise BillingError: a price that cannot be used
         """
         measured = history[period][1][price.id]
-        quantity = measured.quantity
         try:
             rated = self._rate_period(price, period, measured, history)
         except UsagePriceError as error:
             raise BillingError(str(error.args[0])) from error
-        if not rated.amount and not quantity:
+        ref = price._get_charge_ref(period)
+        found = measured.quantity, rated.amount
+        quantity, amount = get_kept(self.env).get(ref, found)
+        if not amount and not quantity:
             return None
         line = self.env["saas.subscription.line"].browse(period.line_id)
         return ProposedCharge(
-            ref=f"usage:{price.root_id.id}:{period.start.isoformat()}",
+            ref=ref,
             kind="usage",
             line_id=period.line_id,
             service_start=period.start,
             service_end=period.end,
             quantity=quantity,
-            amount=rated.amount,
+            amount=amount,
             timing="arrears",
             description=self._get_usage_description(line, price),
             details={**price._prepare_details(rated), **evidence},

@@ -9,17 +9,33 @@ from odoo import models
 from odoo.addons.saas_subscription_ops.models.saas_subscription import LIVE_STATES
 from odoo.addons.saas_subscription_ops.models.saas_subscription_billing import to_stored
 
+from .usage_kept import KEPT, KeptUsage
+
 
 class SaasSubscription(models.Model):
     _inherit = "saas.subscription"
 
     def _get_unbooked_charges(self, date_cutoff):
-        """Leave out corrections of usage the plan does not charge, or not yet."""
-        due = super()._get_unbooked_charges(date_cutoff)
-        late = [charge for charge in due if self._is_late_usage(charge)]
-        late = self._get_unwanted_late_usage(late, date_cutoff)
-        refs = {charge.ref for charge in late}
-        return [charge for charge in due if charge.ref not in refs]
+        """Leave usage as it is booked where the plan does not correct it, or not yet.
+
+        All that depends on it, a commitment or tiers of a year, counts what is booked.
+        """
+        kept = {}
+        while True:
+            record = self.with_context(**{KEPT: KeptUsage(kept)}) if kept else self
+            due = super(SaasSubscription, record)._get_unbooked_charges(date_cutoff)
+            due = [charge for charge in due if charge.ref not in kept]
+            late = [charge for charge in due if self._is_late_usage(charge)]
+            unwanted = self._get_unwanted_late_usage(late, date_cutoff)
+            if not unwanted:
+                return due
+            kept = kept | {
+                charge.ref: (
+                    self._get_late_quantities(charge)[0],
+                    Decimal(charge.details["amount_before"]),
+                )
+                for charge in unwanted
+            }
 
     def _is_late_usage(self, charge) -> bool:
         """Return whether a charge corrects usage that was invoiced before.
@@ -60,30 +76,48 @@ class SaasSubscription(models.Model):
     def _get_unwanted_late_usage(self, late, date_cutoff) -> list:
         """Return the corrections that are not charged, or wait for others.
 
-        :param list late: corrections still to book
+        They are asked for again without these: other corrections may depend on them.
+
+        :param list late: corrections still to book, by service start
         :param date date_cutoff: exclusive
         """
         plan = self.plan_id
         limit = plan.usage_correction_days
-        unwanted = [
+        old = [
             charge
             for charge in late
             if limit
             and charge.amount > 0
             and charge.service_end + timedelta(days=limit) < date_cutoff
         ]
-        rest = [charge for charge in late if charge not in unwanted]
+        if old:
+            return self._get_leading_usage(old)
         # What is left when the subscription ends is settled, however little it is.
-        if rest and plan.usage_correction_min and self.state in LIVE_STATES:
-            amount = self.currency_id._convert(
-                float(sum(charge.amount for charge in rest)),
-                self.company_id.currency_id,
-                self.company_id,
-                date_cutoff,
-            )
-            if abs(amount) < plan.usage_correction_min:
-                unwanted += rest
-        return unwanted
+        if not late or not plan.usage_correction_min or self.state not in LIVE_STATES:
+            return []
+        amount = self.currency_id._convert(
+            float(sum(charge.amount for charge in late)),
+            self.company_id.currency_id,
+            self.company_id,
+            date_cutoff,
+        )
+        return late if abs(amount) < plan.usage_correction_min else []
+
+    def _get_leading_usage(self, late) -> list:
+        """Return the corrections that depend on no other.
+
+        Where tiers count over a year, the first of a price moves those that follow.
+
+        :param list late: corrections still to book, by service start
+        """
+        # sudo: the policy is the same, whoever may see the price list
+        Price = self.env["saas.usage.price"].sudo()
+        leading = {}
+        for charge in late:
+            price = Price.browse(charge.details["price_id"])
+            is_yearly = price.tier_period == "contract_year"
+            leading.setdefault(price.root_id if is_yearly else charge.ref, charge)
+        return list(leading.values())
 
     def _record_late_usage(self, charges):
         """Write an event for each correction of a quantity that was booked.

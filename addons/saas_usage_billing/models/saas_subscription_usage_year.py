@@ -12,6 +12,8 @@ from odoo.addons.saas_subscription_ops.engine.period import (
     grid_index,
 )
 
+from .usage_kept import get_kept
+
 _YEAR = Recurrence("year")
 
 
@@ -22,6 +24,7 @@ class SaasSubscription(models.Model):
         """Return what was metered earlier in the contract year of a period.
 
         Periods belong to the year they begin in; all versions of the price count on.
+        Usage that is not corrected counts as it is booked.
 
         :param price: ``saas.usage.price``
         :param UsagePeriod period: that begins on or after the subscription
@@ -34,8 +37,9 @@ class SaasSubscription(models.Model):
         if history is None:
             history = self._get_year_history(period, start)
         Price = price.browse()
+        kept = get_kept(self.env)
         found = [
-            one.quantity
+            kept.get(price._get_charge_ref(earlier), (one.quantity,))[0]
             for earlier, (_prices, measured) in history.items()
             if earlier.product_tmpl_id == period.product_tmpl_id
             and start <= earlier.start < period.start

@@ -208,6 +208,14 @@ class SaasUsagePrice(models.Model):
             and (not self.date_end or period.start < self.date_end)
         )
 
+    def _get_charge_ref(self, period) -> str:
+        """Return what all versions of the price are booked under for a period.
+
+        :param UsagePeriod period: its first day counts
+        """
+        self.ensure_one()
+        return f"usage:{self.root_id.id}:{period.start.isoformat()}"
+
     def action_view_events(self):
         """Open the events the price's meter counts.
 

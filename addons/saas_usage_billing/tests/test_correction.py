@@ -74,6 +74,31 @@ class TestLateUsage(HoldCase):
         self.assertEqual(self.corrections(date(2026, 5, 1)), [(100, 2.0)])
         self.assertEqual(self.corrections(date(2026, 5, 2)), [])
 
+    def commit(self, amount):
+        self.env["saas.usage.commitment"].create(
+            {
+                "name": "Committed Spend",
+                "subscription_id": self.subscription.id,
+                "product_ids": self.calls.ids,
+                "amount": amount,
+                "date_start": date(2026, 3, 1),
+            }
+        )
+
+    def test_what_is_not_charged_lowers_no_commitment(self):
+        self.commit(100)
+        self.bill_usage(APRIL, date(2026, 4, 2))
+        self.assertEqual(sum(self.subscription.charge_ids.mapped("amount")), 600)
+        self.late_plan.usage_correction_days = 30
+        self.store(100, "2026-03-20", bytes=0)
+        self.assertEqual(self.corrections(date(2026, 5, 1)), [(0, -2.0), (100, 2.0)])
+        self.assertEqual(self.corrections(date(2026, 5, 2)), [])
+        # What waits lowers it once it is charged.
+        self.late_plan.write({"usage_correction_days": 0, "usage_correction_min": 3})
+        self.assertEqual(self.corrections(), [])
+        self.store(50, "2026-03-21", bytes=0)
+        self.assertEqual(self.corrections(), [(0, -3.0), (150, 3.0)])
+
     def test_old_usage_is_credited(self):
         self.late_plan.usage_correction_days = 30
         price = self.env["saas.usage.price"].search(

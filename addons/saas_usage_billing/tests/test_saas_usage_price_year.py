@@ -71,6 +71,19 @@ class TestSaasUsagePriceYear(UsageCase):
         total = sum(self.subscription.charge_ids.mapped("amount"))
         self.assertAlmostEqual(total, 100 + 50 * 0.5)
 
+    def test_late_usage_that_is_not_charged_moves_nothing(self):
+        self.used(80, "2026-03-10")
+        self.used(40, "2026-04-10")
+        self.book()
+        self.used(30, "2026-03-20")
+        self.used(5, "2026-04-20")
+        self.used(10, "2026-05-10")
+        self.plan.usage_correction_days = 31
+        # March is too old, April not: 45 after the 80 that are booked.
+        self.assertEqual(self.due(), [("adjustment", 4, 2.5), ("usage", 5, 5.0)])
+        self.plan.usage_correction_days = 1
+        self.assertEqual(self.due(), [("usage", 5, 5.0)])
+
     def test_the_next_contract_year_begins_anew(self):
         self.used(120, "2026-04-10")
         self.used(50, "2027-02-10")
