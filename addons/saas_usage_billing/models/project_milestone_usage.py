@@ -6,5 +6,4 @@ class ProjectMilestone(models.Model):
     _name = "project.milestone"
     _inherit = ["project.milestone", "saas.usage.goal"]
 
-    def _saas_get_done_vals(self):
-        return {"is_reached": True}
+    _saas_done_vals = {"is_reached": True}

@@ -6,5 +6,4 @@ class ProjectTask(models.Model):
     _name = "project.task"
     _inherit = ["project.task", "saas.usage.goal"]
 
-    def _saas_get_done_vals(self):
-        return {"state": "1_done"}
+    _saas_done_vals = {"state": "1_done"}

@@ -1,6 +1,4 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-from decimal import Decimal
-
 from odoo import api, fields, models
 from odoo.tools import SQL
 
@@ -99,14 +97,6 @@ class SaasCharge(models.Model):
         if not self.has_usage:
             return None
         return self._measure_usage()[()].quantity
-
-    def _get_usage_booked(self):
-        """Return the quantity the charge's evidence stands for.
-
-        :return: Decimal, None for charges without usage
-        """
-        self.ensure_one()
-        return Decimal(self.details["quantity"]) if self.has_usage else None
 
     # ------------------------------------------------------------------
     # KPI

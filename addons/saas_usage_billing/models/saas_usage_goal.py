@@ -18,6 +18,9 @@ class SaasUsageGoal(models.AbstractModel):
     _name = "saas.usage.goal"
     _description = "Step Done by Usage"
 
+    #: Values of a step that is done.
+    _saas_done_vals = {}
+
     saas_usage_meter_id = fields.Many2one(
         "saas.meter",
         string="Done by Usage Of",
@@ -109,7 +112,7 @@ class SaasUsageGoal(models.AbstractModel):
         :raise UserError: something else is to be done before
         """
         self.ensure_one()
-        self.write(self._saas_get_done_vals())
+        self.write(self._saas_done_vals)
         meter = self.saas_usage_meter_id
         self.message_post(
             body=self.env._(
@@ -121,7 +124,3 @@ class SaasUsageGoal(models.AbstractModel):
                 subscription=subscription.name,
             )
         )
-
-    def _saas_get_done_vals(self):
-        """Return the values of a step that is done."""
-        raise NotImplementedError

@@ -17,10 +17,6 @@ from odoo.tools import SQL
 from .usage_bucket_schema import create_buckets, drop_buckets
 
 STORE = "saas_usage_event_store"
-KEYS = "saas_usage_event_key"
-VOIDS = "saas_usage_event_void"
-VIEW = "saas_usage_event"
-CALLS = "saas_usage_call"
 
 _CREATE = """
 CREATE SEQUENCE IF NOT EXISTS saas_usage_event_id_seq;
