@@ -319,9 +319,10 @@ class SaasUsageEvent(models.Model):
     @api.model
     def _store(self, screened, sources, data, result, now):
         """Store the good events; note duplicates and those that cannot be stored."""
+        normalise = self.env["saas.external.id"]._normalise_key
         intake = Intake(
             self.env.company.id,
-            list(sources),
+            {code: normalise(code) for code in sources},
             screened.rows,
             data,
             self._get_corrections(screened, sources),

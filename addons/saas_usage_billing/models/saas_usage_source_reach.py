@@ -86,17 +86,14 @@ class SaasUsageSource(models.Model):
         own = subscriptions.filtered(lambda one: one.company_id == self.company_id)
         accounts = own.commercial_partner_id
         # sudo: external ids are looked up for whoever computes
-        found = (
-            self.env["saas.external.id"]
-            .sudo()
-            .search(
-                Domain("source", "=", self.code)
-                & Domain("kind", "=", "subject")
-                & Domain("company_id", "=", self.company_id.id)
-                & (
-                    Domain("subscription_id", "in", own.ids)
-                    | Domain("partner_id.commercial_partner_id", "in", accounts.ids)
-                )
+        External = self.env["saas.external.id"].sudo()
+        found = External.search(
+            Domain("source", "=", External._normalise_key(self.code))
+            & Domain("kind", "=", "subject")
+            & Domain("company_id", "=", self.company_id.id)
+            & (
+                Domain("subscription_id", "in", own.ids)
+                | Domain("partner_id.commercial_partner_id", "in", accounts.ids)
             )
         )
         named = found.subscription_id

@@ -165,12 +165,13 @@ class Intake:
     """The good events of one request.
 
     ``rows`` are those of ``usage_screen.Screened``; ``data`` is the JSON text of the
-    list of their data, in the same order; ``source_codes`` the codes of the company's
-    sources. ``is_follow_up``: these waited for events of the same transaction.
+    list of their data, in the same order; ``source_keys`` what external ids have for
+    the codes of the company's sources. ``is_follow_up``: these waited for events of
+    the same transaction.
     """
 
     company_id: int
-    source_codes: list[str]
+    source_keys: dict[str, str]
     rows: list[tuple]
     data: str
     corrections: list[Correction] = field(default_factory=list)

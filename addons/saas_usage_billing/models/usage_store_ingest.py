@@ -37,7 +37,7 @@ external AS MATERIALIZED (
            e.subscription_id
       FROM saas_external_id e
      WHERE e.company_id = %(company)s AND e.kind = 'subject'
-       AND e.source = ANY(%(codes)s)
+       AND e.source = ANY(%(keys)s)
        AND e.value = ANY(string_to_array(%(subjects)s, %(separator)s))
 ), matched AS MATERIALIZED (
     SELECT n.ord::integer AS name, n.event_type, n.subject, src.id AS source_id,
@@ -54,7 +54,9 @@ external AS MATERIALIZED (
                unnest(string_to_array(%(subjects)s, %(separator)s))
            ) WITH ORDINALITY AS n(source_id, batch_id, event_type, subject, ord)
       JOIN saas_usage_source src ON src.id = n.source_id::integer
-      LEFT JOIN external x ON x.key = src.code || %(separator)s || n.subject
+      LEFT JOIN unnest(%(codes)s::text[], %(keys)s::text[]) AS known(code, key)
+             ON known.code = src.code
+      LEFT JOIN external x ON x.key = known.key || %(separator)s || n.subject
 ), names AS MATERIALIZED (
     SELECT m.name, m.event_type, m.subject, m.source_id, m.batch_id,
            s.id AS subscription_id,
@@ -284,7 +286,8 @@ def _prepare(intake, batch_ids, now):
     values = {
         "separator": SEPARATOR,
         "company": intake.company_id,
-        "codes": intake.source_codes,
+        "codes": list(intake.source_keys),
+        "keys": list(intake.source_keys.values()),
         "ids": join(ids),
         "names": join(names),
         "sources": join(map(str, sources)),

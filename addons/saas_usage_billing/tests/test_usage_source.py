@@ -136,6 +136,15 @@ class TestUsageSource(UsageCase):
         self.assertEqual(self.source._note_watermark(START), later)
         self.assertEqual(self.source.complete_until, later)
 
+    # Codes ------------------------------------------------------------------
+    def test_codes_may_have_capitals(self):
+        # External ids are kept in small letters, events as the sender writes them.
+        source = self.source.copy({"code": "App.Example"})
+        self.tie("Tenant-1", self.subscription, source="App.Example")
+        result = self.ingest([self.event(source="App.Example", subject="Tenant-1")])
+        self.assertEqual(result.counts["stored"], 1)
+        self.assertEqual(source._get_dependents(self.subscription), self.subscription)
+
     # Senders ----------------------------------------------------------------
     def test_source_is_unknown_to_other_senders(self):
         own = self.new_user("usage_own", "integration")
