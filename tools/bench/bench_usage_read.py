@@ -9,11 +9,12 @@ from __future__ import annotations
 import http.client
 import os
 import time
+from datetime import datetime, timedelta, timezone
 from urllib.parse import urlsplit
 
 from tools.bench import Context, Row
 from tools.bench.bench_usage import SEED, await_autovacuum, marked
-from tools.bench.usage_load import REQUEST
+from tools.bench.usage_load import load
 
 EVENTS = int(os.environ.get("BENCH_USAGE_EVENTS", "1000000"))
 SUBSCRIPTIONS = 200
@@ -44,64 +45,6 @@ while counting._extend():
 env.cr.commit()
 """
 
-_LOAD = """
-from datetime import datetime, timezone
-from odoo.addons.saas_usage_billing.models.usage_schema import ensure_partitions
-cr = env.cr
-now = datetime.now(timezone.utc).replace(tzinfo=None, microsecond=0)
-first = now.replace(day=1, hour=0, minute=0, second=0)
-ensure_partitions(cr, [first.date()])
-cr.commit()
-source = env["saas.usage.source"].search([("code", "=", "bench")]).id
-for begin in range(0, %(events)d, 1_000_000):
-    number = min(1_000_000, %(events)d - begin)
-    cr.execute('''
-        WITH asked AS (
-            SELECT nextval('saas_usage_batch_id_seq') AS id, r AS number
-              FROM generate_series(0, (%%(number)s - 1) / %(request)d) r
-        ), tenants AS (
-            SELECT id, company_id, commercial_partner_id,
-                   row_number() OVER (ORDER BY id) - 1 AS number
-              FROM saas_subscription
-             WHERE id IN (SELECT subscription_id FROM saas_external_id
-                           WHERE source = 'bench')
-        ), events AS (
-            SELECT nextval('saas_usage_event_id_seq') AS id, n,
-                   %%(first)s::timestamp
-                     + %%(span)s::interval * ((n * 7919) %%%% 100000) / 100000 AS at,
-                   CASE WHEN n %%%% 10 = 0 THEN 0
-                        ELSE n * 104729 %%%% %(subscriptions)d END AS tenant
-              FROM generate_series(0, %%(number)s::bigint - 1) n
-        ), stored AS (
-            INSERT INTO saas_usage_event_store (
-                id, event_time, stored_at, company_id, source_id, subscription_id,
-                account_id, batch_id, event_type, event_id, subject, data)
-            SELECT e.id, e.at, %%(now)s, t.company_id, %%(source)s, t.id,
-                   t.commercial_partner_id, a.id, 'bench.request',
-                   'read-' || (%%(begin)s + e.n), 'tenant-' || t.number,
-                   jsonb_build_object('bytes', e.n %%%% 5000, 'method', 'GET',
-                                      'user', 'u' || e.n %%%% 97, 'status', 200)
-              FROM events e
-              JOIN asked a ON a.number = e.n / %(request)d
-              JOIN tenants t ON t.number = e.tenant
-            RETURNING batch_id, id, event_time
-        )
-        INSERT INTO saas_usage_batch (
-            id, received_at, company_id, user_id, source_id, correlation_id, kind,
-            received, stored, duplicate, quarantined, rejected, time_min, time_max,
-            row_min, row_max)
-        SELECT batch_id, %%(now)s, %%(company)s, %%(user)s, %%(source)s, 'load', 'api',
-               count(*), count(*), 0, 0, 0, min(event_time), max(event_time),
-               min(id), max(id)
-          FROM stored GROUP BY batch_id
-    ''', {"number": number, "begin": begin, "first": first, "now": now,
-          "span": "%%d seconds" %% max((now - first).total_seconds(), 1),
-          "source": source, "company": env.company.id, "user": env.uid})
-    cr.commit()
-cr.execute("ANALYZE saas_usage_event_store")
-cr.commit()
-"""
-
 _COUNT = """
 import time
 counting = env["saas.usage.counting"]
@@ -129,11 +72,9 @@ def run(context: Context) -> list[Row]:
             database, SEED % {"subscriptions": SUBSCRIPTIONS} + _MORE
         )
         key = marked(seeded, "KEY")[0]
-        context.shell(
-            database,
-            _LOAD
-            % {"events": EVENTS, "request": REQUEST, "subscriptions": SUBSCRIPTIONS},
-        )
+        today = datetime.now(timezone.utc).date()
+        running = [(today.replace(day=1), today + timedelta(days=1))]
+        load(context, database, 0, EVENTS, SUBSCRIPTIONS, running, busiest=10)
         counted = context.shell(database, _COUNT)
         elapsed = float(marked(counted, "COUNTED")[0])
         held = int(marked(counted, "HELD")[0])

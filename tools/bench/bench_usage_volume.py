@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from datetime import date, datetime, timedelta, timezone
 
 from tools.bench import Context, Row
 from tools.bench.bench_usage import (
@@ -73,9 +74,10 @@ def run(context: Context) -> list[Row]:
                     )
                 )
 
-        load(context, database, 0, FEW, SUBSCRIPTIONS)
+        months = _make_months(12)
+        load(context, database, 0, FEW, SUBSCRIPTIONS, months)
         few, few_random = measure("few"), measure("few-random", True)
-        load(context, database, FEW, MANY, SUBSCRIPTIONS)
+        load(context, database, FEW, MANY, SUBSCRIPTIONS, months)
         many, many_random = measure("many"), measure("many-random", True)
         beside = _while_rating(context, database, lambda: measure("beside"))
         size = int(context.sql(database, _SPACE).split("|")[-1])
@@ -99,6 +101,17 @@ def run(context: Context) -> list[Row]:
         ),
         Row("bytes of a stored event with its key", size / stored, "bytes"),
     ]
+
+
+def _make_months(number: int) -> list[tuple[date, date]]:
+    """Return the months before this one, the latest first."""
+    result = []
+    end = datetime.now(timezone.utc).date().replace(day=1)
+    for _month in range(number):
+        begin = (end - timedelta(days=1)).replace(day=1)
+        result.append((begin, end))
+        end = begin
+    return result
 
 
 def _best(turn: Callable[[int], tuple[int, float]]) -> float:
