@@ -62,13 +62,19 @@ class SaasBillingRunLine(models.Model):
     # Posted
     # ------------------------------------------------------------------
     def _book(self, groups, charges, moves):
-        """Write the movements of the wallets together with the charges."""
-        rows = [
-            (line, charge)
-            for line in self
-            for charge in charges[line]
-            if charge.ref.startswith(PREFIX)
-        ]
+        """Write the movements of the wallets together with the charges.
+
+        What comes back first: it may pay other charges of the invoice.
+        """
+        rows = sorted(
+            (
+                (line, charge)
+                for line in self
+                for charge in charges[line]
+                if charge.ref.startswith(PREFIX)
+            ),
+            key=lambda row: row[1].amount < 0,
+        )
         if rows:
             self._check_reserved(rows)
         result = super()._book(groups, charges, moves)
@@ -89,8 +95,7 @@ class SaasBillingRunLine(models.Model):
         needed = defaultdict(int)
         for _line, charge in rows:
             for grant_id, amount in charge.details["uses"]:
-                if amount > 0:
-                    needed[grant_id] += amount
+                needed[grant_id] += amount
         grants = self.env["saas.wallet.grant"].browse(needed)
         grants.invalidate_recordset(["remaining"])
         for grant in grants:

@@ -25,7 +25,8 @@ class WalletBook:
 
     :param wallets: open ``saas.wallet``, in the order they pay
     :param reserved: grant id to what previews of other invoices hold of it
-    :param taken: what those priced in the same batch took, per owner and grant
+    :param taken: what those priced in the same batch took of the balance, per owner and
+        grant
     """
 
     wallets: object
@@ -104,12 +105,17 @@ class SaasSubscription(models.Model):
         if not usage:
             return []
         booked = self._get_booked_credits()
-        credits = [
-            self._make_wallet_credit(wallet, row, uses, booked)
+        back = [
+            (wallet, row, uses)
             for row in usage
             for wallet, uses in self._get_uses_back(row, booked)
         ]
+        # What comes back pays again in the same run, see ``_book``.
         taken = defaultdict(Decimal)
+        for _wallet, _row, uses in back:
+            for grant_id, amount in uses:
+                taken[grant_id] += amount
+        credits = [self._make_wallet_credit(*one, booked) for one in back]
         rests = {row.ref: row.amount for row in usage if row.amount > 0}
         for wallet in book.wallets.filtered(self._is_own_wallet):
             for row in usage:
@@ -125,7 +131,7 @@ class SaasSubscription(models.Model):
                     rests[row.ref] -= amount
                 if uses:
                     credits.append(self._make_wallet_credit(wallet, row, uses, booked))
-        book.taken[owner] = taken
+        book.taken[owner] = {one: max(amount, ZERO) for one, amount in taken.items()}
         return credits
 
     def _is_own_wallet(self, wallet) -> bool:

@@ -223,13 +223,16 @@ class SaasWallet(models.Model):
 
         :param Decimal amount: what is due
         :param tuple service: half-open dates
-        :param dict reserved: grant id to what others hold of it
+        :param dict reserved: grant id to what others hold of it, below zero: to what
+            comes back to it first, which also a closed grant pays again
         :return: list of (grant id, Decimal)
         :raise WalletError: the ledger does not hold together
         """
         self.ensure_one()
         # sudo: what the ledger says, whoever computes
-        grants = self.sudo().grant_ids.filtered(lambda grant: grant.state == "open")
+        grants = self.sudo().grant_ids.filtered(
+            lambda grant: grant.state == "open" or reserved.get(grant.id, 0) < 0
+        )
         try:
             return allocate(amount, grants._to_engine(reserved), service)
         except EngineError as error:
@@ -253,6 +256,8 @@ class SaasWallet(models.Model):
     def _get_reserved(self, run_lines=()) -> dict:
         """Return what previews of invoices hold of the grants.
 
+        What an invoice gives back to a grant pays its own charges first.
+
         :param run_lines: ``saas.billing.run.line`` that do not count
         :return: dict of grant id to Decimal
         """
@@ -264,16 +269,22 @@ class SaasWallet(models.Model):
         rows = self.env.execute_query(
             SQL(
                 """
-                SELECT (used->>0)::integer, SUM((used->>1)::numeric)::text
-                  FROM saas_billing_run_charge charge
-                  JOIN saas_billing_run_line line ON line.id = charge.run_line_id
-                  JOIN saas_billing_run run ON run.id = line.run_id
-            CROSS JOIN LATERAL jsonb_array_elements(charge.details->'uses') AS used
-                 WHERE charge.wallet_id = ANY(%(wallets)s)
-                   AND line.id != ALL(%(lines)s)
-                   AND line.state != 'posted' AND run.state != 'done'
-                   AND (used->>1)::numeric > 0
-                 GROUP BY 1
+                WITH by_line AS (
+                    SELECT (used->>0)::integer AS grant_id,
+                           SUM((used->>1)::numeric) AS amount
+                      FROM saas_billing_run_charge charge
+                      JOIN saas_billing_run_line line ON line.id = charge.run_line_id
+                      JOIN saas_billing_run run ON run.id = line.run_id
+                CROSS JOIN LATERAL jsonb_array_elements(charge.details->'uses') AS used
+                     WHERE charge.wallet_id = ANY(%(wallets)s)
+                       AND line.id != ALL(%(lines)s)
+                       AND line.state != 'posted' AND run.state != 'done'
+                     GROUP BY grant_id, line.id
+                )
+                SELECT grant_id, SUM(amount)::text
+                  FROM by_line
+                 WHERE amount > 0
+                 GROUP BY grant_id
                 """,
                 wallets=self.ids,
                 lines=[line.id for line in run_lines],

@@ -56,6 +56,11 @@ class SaasWallet(models.Model):
         wallets = self._get_sisters()
         reserved = wallets._get_reserved_amounts()
         held = defaultdict(Decimal, wallets._get_reserved())
+        # What an invoice gives back and takes again is not reserved of the balance.
+        taken = {
+            one: sum((held.get(grant.id, ZERO) for grant in one.grant_ids), ZERO)
+            for one in wallets
+        }
         unbilled = defaultdict(Decimal)
         open_wallets = wallets.filtered(lambda one: one.state == "open")
         for row in self._get_unreserved_usage(now, reserved):
@@ -73,7 +78,7 @@ class SaasWallet(models.Model):
         return {
             one.id: live_balance(
                 one._to_money(one.balance),
-                sum(reserved[one].values(), ZERO),
+                taken[one],
                 unbilled[one],
             )
             for one in wallets

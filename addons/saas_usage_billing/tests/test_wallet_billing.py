@@ -1,5 +1,5 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-from datetime import date
+from datetime import date, datetime, timezone
 
 from odoo import Command
 from odoo.tests import tagged
@@ -251,6 +251,70 @@ class TestWalletBilling(WalletBillingCase):
         self.bill_usage(APRIL, date(2026, 4, 2))
         self.assertEqual(grant.state, "open")
         self.assertAlmostEqual(grant.remaining, 100 - 22.40 - 6.20)
+
+    def take_over(self, price):
+        """Agree a price of traffic with the customer, for March as well."""
+        self.create_price(
+            self.traffic,
+            subscription_id=self.subscription.id,
+            model="standard",
+            unit_price=price,
+        )
+
+    def test_what_comes_back_pays_the_price_that_takes_over(self):
+        self.wallet.product_ids = self.traffic
+        grant = self.grant(self.wallet, 50)
+        self.use()
+        self.bill_usage()
+        self.assertEqual(grant.remaining, 0)
+        self.take_over(0.02)
+        run = self.prepare(day=date(2026, 4, 2))
+        # 124.00 instead of 62.00: nothing more than before is there to be used
+        self.assertAlmostEqual(run.line_ids.amount, 62)
+        self.assertEqual(self.wallet.reserved, 0)
+        now = datetime(2026, 4, 2, tzinfo=timezone.utc)
+        self.assertEqual(self.wallet._get_live_balances(now), {self.wallet.id: 0})
+        self.post(self.approve(run))
+        self.assertEqual(run.line_ids.state, "posted", run.line_ids.why)
+        self.assertEqual((grant.remaining, self.credits()), (0, -50))
+        self.assert_in_balance(self.wallet)
+
+    def test_invoices_that_give_back_and_use_the_same_grant(self):
+        other = self.create_subscription(
+            [{"product_id": self.traffic.id}], date_start=MARCH, tz="UTC"
+        )
+        self.tie("client-2", other)
+        self.wallet.product_ids = self.traffic
+        grant = self.grant(self.wallet, 70)
+        self.use()
+        self.bill_usage()
+        self.assertEqual(grant.remaining, 8)
+        self.take_over(0.02)
+        self.store(500, "2026-03-10", subject="client-2")
+        first = self.prepare(day=date(2026, 4, 2))
+        # 62.00 come back and pay again; only what was left before is reserved
+        self.assertAlmostEqual(self.wallet.reserved, 8)
+        rows = first.line_ids.charge_ids.filtered("wallet_id")
+        self.assertAlmostEqual(sum(rows.mapped("amount")), -8)
+        self.post(self.approve(first))
+        self.assertEqual(set(first.line_ids.mapped("state")), {"posted"})
+        self.assertEqual(grant.remaining, 0)
+        self.assertAlmostEqual(self.credits() + self.credits(other), -70)
+        self.assert_in_balance(self.wallet)
+
+    def test_what_comes_back_to_an_expired_grant_pays_again(self):
+        grant = self.grant(self.wallet, 100, date_start=MARCH, date_expiry=APRIL)
+        self.use()
+        self.bill_usage()
+        self.wallet._expire(APRIL)
+        self.assertEqual((grant.state, grant.remaining), ("expired", 0))
+        self.take_over(0.005)
+        run = self.bill_usage(APRIL, date(2026, 4, 2))
+        self.assertAlmostEqual(run.line_ids.amount, 0)
+        self.assertAlmostEqual(grant.remaining, 31)
+        self.wallet._expire(APRIL)
+        self.assertEqual((grant.state, grant.remaining), ("expired", 0))
+        self.assert_in_balance(self.wallet)
 
     def test_held_usage_takes_no_credit(self):
         self.grant(self.wallet, 500)
