@@ -66,5 +66,6 @@ class SaasBillingRun(models.Model):
             "res_model": "account.move",
             "view_mode": "list,form",
             "domain": [("id", "in", moves.ids)],
-            "context": {"create": False},
+            # The list has its columns by kind: without it there is no customer.
+            "context": {"create": False, "default_move_type": "out_invoice"},
         }

@@ -406,7 +406,8 @@ class SaasSubscription(models.Model):
             "res_model": "account.move",
             "view_mode": "list,form",
             "domain": [("id", "in", moves.ids)],
-            "context": {"create": False},
+            # The list has its columns by kind: without it there is no customer.
+            "context": {"create": False, "default_move_type": "out_invoice"},
         }
 
     def action_view_projects(self) -> dict:
