@@ -48,6 +48,8 @@ from . import saas_usage_quarantine_feed
 from . import saas_usage_quarantine_replay
 from . import saas_usage_quarantine_correction
 from . import saas_usage_control
+from . import saas_usage_control_job
+from . import saas_meter_control
 from . import saas_usage_control_rating
 from . import saas_usage_control_views
 from . import saas_usage_quarantine_kpi

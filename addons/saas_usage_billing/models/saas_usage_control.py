@@ -7,8 +7,6 @@ from odoo.exceptions import UserError
 from ..exceptions import UsageStoreError
 
 CODE = "usage.control_difference"
-#: Days that are looked at again: what is late to be seen is seen then.
-DAYS = 3
 #: What the requests of a day say.
 _INTAKE = ("requests", "received", "stored", "duplicate", "quarantined", "rejected")
 
@@ -16,8 +14,8 @@ _INTAKE = ("requests", "received", "stored", "duplicate", "quarantined", "reject
 class SaasUsageControl(models.Model):
     """Daily control: nothing that was received, stored or rated is lost on the way.
 
-    Written by ``_cron_control`` only. A row of *intake* is a day of arrival of a
-    source, one of *rating* a month of events of a meter.
+    Written by ``_cron_control`` and its retries only. A row of *intake* is a day of
+    arrival of a source, one of *rating* a month of events of a meter.
     """
 
     _name = "saas.usage.control"
@@ -138,23 +136,8 @@ class SaasUsageControl(models.Model):
             )
 
     # ------------------------------------------------------------------
-    # The daily control
+    # Rows
     # ------------------------------------------------------------------
-    @api.model
-    def _cron_control(self):
-        """Control the last days and months, and all rows with a difference again."""
-        today = fields.Date.context_today(self.with_context(tz="UTC"))
-        wrong = self.sudo().search([("has_difference", "=", True)])
-        days = {today - timedelta(days=n + 1) for n in range(DAYS)}
-        days |= set(wrong.filtered(lambda row: row.kind == "intake").mapped("day"))
-        for day in sorted(days):
-            self._control_intake(day)
-        months = {today.replace(day=1), (today - timedelta(days=31)).replace(day=1)}
-        months |= self._get_booked_months(today - timedelta(days=DAYS))
-        months |= set(wrong.filtered(lambda row: row.kind == "rating").mapped("day"))
-        for month in sorted(months):
-            self._control_rating(month)
-
     @api.model
     def _keep(self, key_fields, rows):
         """Write controlled rows, and tell of the differences.
@@ -224,7 +207,7 @@ class SaasUsageControl(models.Model):
             if row.kind == "intake":
                 row._control_intake(row.day)
             else:
-                row._control_rating(row.day)
+                row._control_rating(row.day, row.meter_id)
         if any(self.mapped("has_difference")):
             raise UserError(
                 self.env._("The figures still differ: look at the records behind them.")

@@ -4,9 +4,10 @@
 from collections import Counter, defaultdict
 from datetime import datetime, time, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 from odoo import api, models
-from odoo.tools import SQL
+from odoo.tools import SQL, groupby
 
 from odoo.addons.saas_subscription_ops.models.saas_subscription_billing import (
     to_decimal,
@@ -15,9 +16,24 @@ from odoo.addons.saas_subscription_ops.models.saas_subscription_billing import (
 
 from ..engine.money import ZERO
 from .usage_store_api import MeterSpec, Window, get_store
+from .usage_store_sql import fulfilled
 
-FAILED = "usage.control_failed"
+#: Different meters whose events are counted in one statement.
+DEFINITIONS = 100
 _UNRATED = ("open", "held", "failed", "not_sold")
+_COUNTS = (*_UNRATED, "events", "voided", "filtered_out", "rated", "difference")
+_FIGURES = ("quantity_rated", "quantity_booked", "quantity_difference")
+_FIGURES += ("amount_rated", "amount_booked", "amount_difference")
+
+
+class Stored(NamedTuple):
+    """Events of a subscription: all, those taken back, and of those that count all
+    the store measures, and those a meter counts."""
+
+    total: int
+    voided: int
+    standing: int
+    counting: int
 
 
 class SaasUsageControl(models.Model):
@@ -46,41 +62,45 @@ class SaasUsageControl(models.Model):
         return {month for (month,) in charges}
 
     @api.model
-    def _control_rating(self, month):
+    def _control_rating(self, month, meters=None):
         """Compare the events of a month with what was rated, and that with the ledger.
 
-        A meter that fails becomes an exception of its own and does not stop the others.
+        A meter that fails in a company becomes an exception and stops no other.
 
         :param date month: its first day
+        :param meters: ``saas.meter``; None for all
+        :return: whether all of them could be controlled
         """
         # sudo: the evidence of all companies, read by the daily job
         control = self.sudo()
-        meters = self.env["saas.meter"].sudo().with_context(active_test=False)
-        for meter in meters.search([]):
-            error = control._saas_try(
-                lambda one, meter=meter: one._control_month(meter, month)
-            )
-            if error:
-                self.env["saas.exception"]._saas_raise_for(
-                    meter.company_id or self.env.company,
-                    FAILED,
-                    self.env._(
-                        "%(meter)s: the usage of the month from %(month)s could not be"
-                        " controlled: %(error)s. Mend what is in the way; the control"
-                        " is repeated every day.",
-                        meter=meter.display_name,
-                        month=month,
-                        error=error,
-                    ),
-                    queue="finance",
-                    severity="high",
-                    record=meter,
-                )
+        every = self.env["saas.meter"].sudo().with_context(active_test=False)
+        meters = every.search([]) if meters is None else every.browse(meters.ids)
+        counted = {}
+        if control._saas_try(
+            lambda one: counted.update(one._count_events(meters, month))
+        ):
+            # One of them is in the way of the others: each on its own.
+            counted.clear()
+        results = [control._control_month(one, month, counted) for one in meters]
+        return all(results)
 
     @api.model
-    def _control_month(self, meter, month):
-        """Write the rows of a meter and month."""
-        events = self._count_events(meter, month)
+    def _control_month(self, meter, month, counted):
+        """Write the rows of a meter and month.
+
+        :param dict counted: of ``_count_events``; without the meter it is counted here
+        :return: whether all companies could be controlled
+        """
+        definition = _get_definition(meter)
+        if definition not in counted:
+            error = self._saas_try(
+                lambda one: counted.update(one._count_events(meter, month))
+            )
+            company = meter.company_id or self.env.company
+            self._note_month(company, meter, month, error)
+            if error:
+                return False
+        events = counted[definition]
         charges = self._find_charges(meter, month)
         before = self.search(
             [
@@ -89,23 +109,48 @@ class SaasUsageControl(models.Model):
                 ("meter_id", "=", meter.id),
             ]
         )
-        rows = []
-        for company in (
-            charges.company_id
-            | self.env["res.company"].browse(events)
-            | before.company_id
-        ):
-            own = charges.filtered(lambda one, of=company: one.company_id == of)
-            counts = events.get(company.id, {})
-            rows += self._control_meter(meter, month, company, counts, own)
-        self._keep(("company_id", "meter_id", "currency_id"), rows)
+        is_done = True
+        companies = self.env["res.company"].browse(events) | charges.company_id
+        for company in companies | before.company_id:
+            if meter.company_id and company != meter.company_id:
+                continue
+            error = self._saas_try(
+                lambda one, company=company: one._keep(
+                    ("company_id", "meter_id", "currency_id"),
+                    one._control_meter(
+                        *(meter, month, company, events.get(company.id, {})),
+                        charges.filtered(lambda own: own.company_id == company),
+                        before.filtered(lambda row: row.company_id == company),
+                    ),
+                )
+            )
+            self._note_month(company, meter, month, error)
+            is_done = is_done and not error
+        return is_done
 
     @api.model
-    def _control_meter(self, meter, month, company, events, charges):
-        """Return the rows of a meter in a company, one per currency."""
+    def _note_month(self, company, meter, month, error):
+        """Tell of a meter that could not be controlled, or that it could."""
+        message = error and self.env._(
+            "%(meter)s: the usage of the month from %(month)s could not be"
+            " controlled: %(error)s. Mend what is in the way and retry; the control"
+            " is repeated every day, too.",
+            meter=meter.display_name,
+            month=month,
+            error=error,
+        )
+        self._note_outcome(company, str(month), message, meter)
+
+    @api.model
+    def _control_meter(self, meter, month, company, events, charges, before):
+        """Return the rows of a meter in a company, one per currency.
+
+        :param before: rows of an earlier control; theirs may have nothing left
+        """
         counts = self._sort_events(meter, month, events, charges)
         amounts = self._compare_ledger(meter, month, charges)
-        amounts.setdefault(company.currency_id, Counter())
+        for currency in company.currency_id | before.currency_id:
+            amounts.setdefault(currency, Counter())
         rows = []
         for currency, figures in amounts.items():
             is_main = currency == company.currency_id
@@ -115,14 +160,13 @@ class SaasUsageControl(models.Model):
                 "company_id": company.id,
                 "meter_id": meter.id,
                 "currency_id": currency.id,
-                "difference": 0,
-                **{name: float(value) for name, value in figures.items()},
-                **(counts if is_main else {}),
+                **{name: float(figures[name]) for name in _FIGURES},
+                **(counts if is_main else dict.fromkeys(counts, 0)),
             }
             vals["has_difference"] = bool(
                 vals["difference"]
-                or vals.get("quantity_difference")
-                or vals.get("amount_difference")
+                or vals["quantity_difference"]
+                or vals["amount_difference"]
             )
             rows.append(vals)
         return rows
@@ -131,33 +175,70 @@ class SaasUsageControl(models.Model):
     # Stored = rated + unrated
     # ------------------------------------------------------------------
     @api.model
-    def _count_events(self, meter, month):
-        """Count the stored events of a meter's type, straight from the store.
+    def _count_events(self, meters, month):
+        """Count the stored events of some meters, straight from the store.
 
-        :return: dict of company id to dict of subscription id to (events, voided)
+        They are read once, whatever the number of meters.
+
+        :param meters: ``saas.meter``
+        :param date month: its first day
+        :return: dict of the meters' definition to dict of company id to dict of
+            subscription id to ``Stored``
+        """
+        result = {}
+        definitions = list(dict.fromkeys(_get_definition(meter) for meter in meters))
+        for begin in range(0, len(definitions), DEFINITIONS):
+            some = definitions[begin : begin + DEFINITIONS]
+            result.update(self._count_definitions(some, month))
+        return result
+
+    @api.model
+    def _count_definitions(self, definitions, month):
+        """Count the events of some definitions in one statement, and as the store does.
+
+        :param list definitions: of meters
+        :return: as ``_count_events``
         """
         start, end = _get_span(month)
+        types = sorted({event_type for event_type, _conditions in definitions})
+        columns = (
+            SQL(
+                "count(*) FILTER (WHERE v.row_id IS NULL AND e.event_type = %s AND %s)",
+                event_type,
+                fulfilled(conditions),
+            )
+            for event_type, conditions in definitions
+        )
         rows = self.env.execute_query(
             SQL(
                 """
-                SELECT e.company_id, e.subscription_id, count(*), count(v.row_id)
+                SELECT e.event_type, e.company_id, e.subscription_id, count(*),
+                       count(v.row_id), %(columns)s
                   FROM saas_usage_event_store e
                   LEFT JOIN saas_usage_event_void v
                          ON v.source_id = e.source_id AND v.event_id = e.event_id
                  WHERE e.event_time >= %(start)s AND e.event_time < %(end)s
-                   AND e.event_type = %(type)s
-                   AND (%(company)s IS NULL OR e.company_id = %(company)s)
-                 GROUP BY e.company_id, e.subscription_id
+                   AND e.event_type = ANY(%(types)s)
+                 GROUP BY e.event_type, e.company_id, e.subscription_id
                 """,
+                columns=SQL(", ").join(columns),
                 start=start,
                 end=end,
-                type=meter.event_type,
-                company=meter.company_id.id or None,
+                types=types,
             )
         )
-        result = defaultdict(dict)
-        for company, subscription, events, voided in rows:
-            result[company][subscription] = events, voided
+        result = {definition: defaultdict(dict) for definition in definitions}
+        for event_type, own in groupby(rows, key=lambda row: row[0]):
+            ids = [row[2] for row in own]
+            windows = [Window(subscription, start, end) for subscription in ids]
+            standing = self._count(MeterSpec(event_type, "count"), windows)
+            for row, stands in zip(own, standing, strict=True):
+                _type, company, subscription, total, voided, *counts = row
+                for definition, counting in zip(definitions, counts, strict=True):
+                    if definition[0] == event_type:
+                        result[definition][company][subscription] = Stored(
+                            total, voided, stands, counting
+                        )
         return result
 
     @api.model
@@ -185,23 +266,15 @@ class SaasUsageControl(models.Model):
     def _sort_events(self, meter, month, events, charges):
         """Return how many events were rated, and why the others were not.
 
-        :param dict events: subscription id to (events, voided), as counted
+        :param dict events: subscription id to ``Stored``
         :param charges: booked ``saas.charge`` of the company
         :return: dict of field to number
         """
-        spec = meter._get_spec()
-        ids = sorted(events)
-        start, end = _get_span(month)
-        windows = [Window(subscription, start, end) for subscription in ids]
-        standing = self._count(MeterSpec(meter.event_type, "count"), windows)
-        counted = self._count(_to_count(spec), windows)
         rated, covered = self._count_rated(meter, month, charges)
-        result = Counter(dict.fromkeys(_UNRATED, 0))
-        subscriptions = self.env["saas.subscription"].sudo().browse(ids)
-        for subscription, stands, counts in zip(
-            subscriptions, standing, counted, strict=True
-        ):
-            total, voided = events[subscription.id]
+        result = Counter(dict.fromkeys(_COUNTS, 0))
+        subscriptions = self.env["saas.subscription"].sudo().browse(sorted(events))
+        for subscription in subscriptions:
+            total, voided, stands, counts = events[subscription.id]
             done = min(rated[subscription.id], covered[subscription.id])
             late = covered[subscription.id] - done
             rest = counts - covered[subscription.id]
@@ -234,13 +307,16 @@ class SaasUsageControl(models.Model):
             if first < last:
                 key = _to_count(charge._get_usage_spec()), charge._get_usage_bounds()
                 groups[key].append(Window(charge.subscription_id.id, first, last))
-        seen, there = Counter(), Counter()
+        seen, there, every = Counter(), Counter(), defaultdict(list)
         for (spec, bounds), windows in groups.items():
-            then = self._count(spec, windows, bounds)
-            now = self._count(spec, windows)
-            for window, old, new in zip(windows, then, now, strict=True):
-                seen[window.subscription_id] += old
-                there[window.subscription_id] += new
+            every[spec] += windows
+            for window, number in zip(
+                windows, self._count(spec, windows, bounds), strict=True
+            ):
+                seen[window.subscription_id] += number
+        for spec, windows in every.items():
+            for window, number in zip(windows, self._count(spec, windows), strict=True):
+                there[window.subscription_id] += number
         return seen, there
 
     @api.model
@@ -326,6 +402,12 @@ def _get_span(month):
     """Return the first moments of a month and of the next one, naive UTC."""
     start = datetime.combine(month, time.min)
     return start, (start + timedelta(days=32)).replace(day=1)
+
+
+def _get_definition(meter):
+    """Return what tells the events a meter counts: their type and conditions."""
+    spec = meter._get_spec()
+    return spec.event_type, spec.conditions
 
 
 def _to_count(spec):

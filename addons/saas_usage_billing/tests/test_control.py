@@ -60,11 +60,72 @@ class TestControlIntake(UsageCase):
             [number],
         )
         self.env.invalidate_all()
+        self.patch(
+            type(self.env["ir.cron"]), "_commit_progress", lambda *_args, **_kw: 9
+        )
         # Long after the last days: a difference is looked at until it is gone.
         with freeze_time("2027-06-01"):
             self.env["saas.usage.control"]._cron_control()
         self.assertFalse(row.has_difference)
         self.assertEqual(issue.state, "resolved")
+
+    def test_job_goes_on_where_its_time_was_over(self):
+        control, cron = self.env["saas.usage.control"], self.env["ir.cron"]
+        job = self.env.ref("saas_usage_billing.ir_cron_saas_usage_control")
+        tasks, times = [], []
+
+        def rate(_control, month, _meters=None):
+            tasks.append(month)
+
+        def intake(_control, day):
+            tasks.append(day)
+            control._keep(
+                ("company_id", "source_id"),
+                [{"kind": "intake", "day": day, "company_id": self.company.id}],
+            )
+            if len(tasks) == 1:
+                raise ValueError("broken day")
+
+        def progress(model, _processed=0, *, remaining=None):
+            left = times.pop(0)
+            if not left:
+                model.env["ir.cron.progress"].browse(
+                    model.env.context["ir_cron_progress_id"]
+                ).remaining = 1
+            return left
+
+        self.patch(type(control), "_control_intake", intake)
+        self.patch(type(control), "_control_rating", rate)
+        self.patch(type(control), "_get_booked_months", lambda _self, _since: set())
+        self.patch(type(cron), "_commit_progress", progress)
+        for at, left in (
+            ("2026-05-20 10:00:00", [9, 9, 0]),
+            ("2026-05-20 10:02:00", [0, 0]),
+            ("2026-05-20 10:04:00", [9] * 4),
+            ("2026-05-20 16:00:00", [9] * 6),
+        ):
+            times[:] = left
+            run, current = job._add_progress(timed_out_counter=0)
+            self.env.cr.execute(
+                "UPDATE ir_cron_progress SET create_date = %s::timestamp - interval"
+                " '30 seconds' WHERE id = %s",
+                [at, current.id],
+            )
+            current.invalidate_recordset()
+            with freeze_time(at):
+                control.with_env(run.env)._cron_control()
+            self.assertFalse(times)
+        days = [date(2026, 5, day) for day in (17, 18, 17, 19)]
+        months = [date(2026, 4, 1), date(2026, 5, 1)]
+        # The last run begins anew, with what waits longest; then what has no row.
+        again = [date(2026, 5, day) for day in (18, 17, 19)]
+        self.assertEqual(tasks, [*days, *months, *again, *months])
+        issue = self.env["saas.exception"].search(
+            [("code", "=", "usage.control_failed"), ("dedup_key", "=", "2026-05-17")]
+        )
+        # The day that failed was controlled by a later run.
+        self.assertEqual(issue.state, "resolved")
+        self.assertIn("broken day", issue.name)
 
     def test_figures_open_their_records(self):
         self.ingest([self.event(), self.event(subject="nobody")])
@@ -168,10 +229,10 @@ class TestControlRating(HoldCase):
         model = type(self.env["saas.usage.control"])
         count_events, broken = model._count_events, self.calls_meter
 
-        def fail(control, meter, month):
-            if meter == broken:
+        def fail(control, meters, month):
+            if broken in meters:
                 raise ValueError("broken meter")
-            return count_events(control, meter, month)
+            return count_events(control, meters, month)
 
         self.patch(model, "_count_events", fail)
         self.assertFalse(self.control())
@@ -186,6 +247,63 @@ class TestControlRating(HoldCase):
             ]
         )
         self.assertIn("broken meter", issue.name)
+        with self.assertRaises(UserError):
+            broken.with_user(self.operator).saas_retry_control()
+        self.patch(model, "_count_events", count_events)
+        broken.with_user(self.operator).saas_retry_control()
+        self.assertEqual(issue.state, "resolved")
+
+    def test_company_that_fails_stops_no_other(self):
+        self.store(3, "2026-03-10", bytes=1)
+        model = type(self.env["saas.usage.control"])
+        control_meter, own = model._control_meter, self.subscription.company_id
+        other = self.env["res.company"].create({"name": "Elsewhere Ltd"})
+        self.env["saas.usage.control"]._control_rating(MARCH, self.calls_meter)
+        row = self.control()
+        self.env.cr.execute(
+            "UPDATE saas_usage_control SET company_id = %s WHERE id = %s",
+            [other.id, row.id],
+        )
+        self.env.invalidate_all()
+
+        def fail(control, meter, month, company, *args):
+            if company == own:
+                raise ValueError("broken company")
+            return control_meter(control, meter, month, company, *args)
+
+        self.patch(model, "_control_meter", fail)
+        self.assertFalse(self.control())
+        # Nothing of it is stored there.
+        self.assertEqual(row.events, 0)
+
+    def test_events_are_read_once_for_all_meters(self):
+        self.store(3, "2026-03-10", bytes=1, path="/")
+        for number in range(3):
+            self.create_meter(
+                *(f"Spare {number}", f"spare_{number}", "count"),
+                company_id=False,
+                filter_ids=[(0, 0, {"key": "path", "value": f"/{number}"})],
+            )
+        control = self.env["saas.usage.control"]
+        statements, count_definitions = [], type(control)._count_definitions
+
+        def note(model, definitions, month):
+            statements.append(definitions)
+            return count_definitions(model, definitions, month)
+
+        self.patch(type(control), "_count_definitions", note)
+        spare = self.env["saas.meter"].search([("code", "=like", "spare_%")])
+        for meter in spare:
+            row = self.control(meter)
+            self.assertEqual(self.figures(row), {"events": 3, "filtered_out": 3})
+        self.assertEqual(self.figures(self.control()), {"events": 3, "open": 3})
+        self.assertEqual(len(statements), len(spare) + 1)
+        statements.clear()
+        self.control()
+        self.assertEqual(len(statements), 1)
+        # The retry of a row is of its meter.
+        self.control().saas_retry_control()
+        self.assertEqual([len(one) for one in statements[2:]], [1])
 
     def test_ledger_that_differs_is_told(self):
         self.store(10, "2026-03-10", bytes=0)
