@@ -84,6 +84,7 @@
         "views/saas_usage_billing_menus.xml",
         "views/saas_usage_commitment_views.xml",
         "views/saas_usage_simulation_views.xml",
+        "views/saas_usage_partition_views.xml",
     ],
     "assets": {
         "web.assets_tests": [

@@ -29,6 +29,7 @@ from . import saas_usage_simulation
 from . import saas_usage_simulation_line
 from . import saas_usage_batch
 from . import saas_usage_batch_counting
+from . import saas_usage_partition
 from . import saas_usage_event
 from . import saas_usage_event_meter
 from . import saas_usage_event_counting

@@ -15,6 +15,7 @@ from datetime import date
 from odoo.tools import SQL
 
 from .usage_bucket_schema import create_buckets, drop_buckets
+from .usage_partition_schema import create_partitions, note_partition
 
 STORE = "saas_usage_event_store"
 
@@ -148,6 +149,7 @@ def create_store(cr):
             " SELECT DISTINCT source_id, event_type FROM saas_usage_event_store"
         )
     create_buckets(cr)
+    create_partitions(cr)
     cr.execute(
         """
         SELECT child.relname
@@ -192,6 +194,7 @@ def drop_store(cr):
         DROP TABLE IF EXISTS saas_usage_event_void CASCADE;
         DROP TABLE IF EXISTS saas_usage_source_type CASCADE;
         DROP TABLE IF EXISTS saas_usage_call CASCADE;
+        DROP TABLE IF EXISTS saas_usage_partition CASCADE;
         DROP SEQUENCE IF EXISTS saas_usage_event_id_seq;
         DROP FUNCTION IF EXISTS saas_usage_event_guard() CASCADE;
         DROP FUNCTION IF EXISTS saas_usage_match(integer, integer, text);
@@ -242,7 +245,8 @@ def _missing(cr, months, names):
 
 
 def _create_partition(cr, month):
-    name = SQL.identifier(partition_name(month))
+    table = partition_name(month)
+    name = SQL.identifier(table)
     store = SQL.identifier(STORE)
     end = date(month.year + month.month // 12, month.month % 12 + 1, 1)
     cr.execute(
@@ -261,6 +265,7 @@ def _create_partition(cr, month):
         )
     )
     _guard_rows(cr, name)
+    note_partition(cr, month, table)
 
 
 def _guard_rows(cr, name):

@@ -37,27 +37,64 @@ from .usage_store_sql import (
 )
 from .usage_store_voids import counted
 
-#: Requests looked back at for ones that had not ended when others had.
-_LOOK_BACK = 10_000
+#: Between the arrival of a request and its number, and between two clocks.
+_MARGIN = timedelta(minutes=10)
+#: More numbers than are drawn in that time and the longest transaction.
+_LOOK_BACK = 200_000
 
 
 def read_bounds(cr) -> Bounds:
     """Return the bounds of what the present transaction sees.
 
+    A number without a request is of one that has not ended, or never will be used. The
+    second kind is left out where it is old: all that drew a number before the oldest
+    transaction that writes had begun have ended.
+
     :param cr: database cursor
     """
-    cr.execute("SELECT COALESCE(max(id), 0), max(received_at) FROM saas_usage_batch")
-    batch_max, stored_at = cr.fetchone()
+    cr.execute("SELECT max(id), min(id) FROM saas_usage_batch")
+    batch_max, batch_min = cr.fetchone()
+    if batch_max is None:
+        return Bounds(0, (), None)
+    floor = _find_ended(cr)
+    if floor is None:
+        floor = batch_min - 10_000
+    floor = max(floor, batch_max - _LOOK_BACK, 0)
     cr.execute(
         """
         SELECT number FROM generate_series(%(first)s, %(last)s) number
          WHERE NOT EXISTS (SELECT 1 FROM saas_usage_batch b WHERE b.id = number)
          ORDER BY number
         """,
-        {"first": max(1, batch_max - _LOOK_BACK), "last": batch_max},
+        {"first": floor + 1, "last": batch_max},
     )
     missing = tuple(number for (number,) in cr.fetchall())
-    return Bounds(batch_max, missing, stored_at)
+    cr.execute("SELECT max(received_at) FROM saas_usage_batch")
+    return Bounds(batch_max, missing, cr.fetchone()[0])
+
+
+def _find_ended(cr) -> int | None:
+    """Return a number up to which every request has ended, None without any.
+
+    :param cr: database cursor
+    """
+    cr.execute(
+        """
+        SELECT id FROM saas_usage_batch
+         WHERE received_at < (
+                   SELECT LEAST(clock_timestamp(), min(xact_start)) - %s
+                     FROM pg_stat_activity
+                    WHERE datname = current_database()
+                      AND (backend_xid IS NOT NULL OR wait_event_type = 'Lock'
+                           OR pid = pg_backend_pid())
+               ) AT TIME ZONE 'UTC'
+         ORDER BY received_at DESC
+         LIMIT 1
+        """,
+        [_MARGIN],
+    )
+    found = cr.fetchone()
+    return found and found[0]
 
 
 def aggregate(

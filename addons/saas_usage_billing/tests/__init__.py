@@ -6,6 +6,7 @@ from . import test_usage_counting
 from . import test_usage_alert
 from . import test_usage_alert_rights
 from . import test_usage_store
+from . import test_usage_partition
 from . import test_void
 from . import test_void_billing
 from . import test_level
@@ -50,6 +51,7 @@ from . import test_sale_order
 from . import test_security
 from . import test_conventions
 from . import test_tour
+from . import test_tour_billing
 from . import test_tour_feed
 from . import test_renewal_signal
 from . import test_wallet

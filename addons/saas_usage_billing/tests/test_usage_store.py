@@ -1,5 +1,5 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-from datetime import date
+from datetime import date, timedelta
 
 import psycopg2.errors
 
@@ -152,3 +152,24 @@ class TestUsageStore(UsageCase):
         with self.assertRaises(UsageStoreError):
             self.source.code = "other"
         self.source.write({"name": "Other Name", "code": "weblog"})
+
+    def draw(self):
+        self.env.cr.execute("SELECT nextval('saas_usage_batch_id_seq')")
+        return self.env.cr.fetchone()[0]
+
+    def receive(self, age):
+        """Log a request that arrived some time ago."""
+        number = self.ingest([self.event()]).batch_id
+        self.env.cr.execute(
+            "UPDATE saas_usage_batch SET received_at = received_at - %s WHERE id = %s",
+            [age, number],
+        )
+
+    def test_numbers_that_are_never_used_are_not_waited_for(self):
+        lost = self.draw()
+        self.receive(timedelta(days=1))
+        running = self.draw()
+        self.receive(timedelta(minutes=5))
+        open_numbers = get_store(self.env).bounds().batch_open
+        self.assertNotIn(lost, open_numbers)
+        self.assertIn(running, open_numbers)

@@ -1,0 +1,55 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from datetime import date
+
+from odoo.exceptions import AccessError
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from ..models.usage_schema import create_store
+from .common import UsageCase
+
+
+@tagged("post_install", "-at_install")
+class TestUsagePartition(UsageCase):
+    """What is stored, by month."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.ingest([cls.event(time="2021-02-10T10:00:00Z")])
+        cls.partitions = cls.env["saas.usage.partition"]
+
+    def get(self, month):
+        return self.partitions.search([("month", "=", month)])
+
+    def test_each_month_is_there_once(self):
+        february = self.get(date(2021, 2, 1))
+        self.assertEqual(february.name, "saas_usage_event_store_p2021_02")
+        self.assertEqual(february.state, "attached")
+        self.assertTrue(february.bytes)
+        self.assertIn("B", february.size_text)
+        self.ingest([self.event(time="2021-02-11T10:00:00Z")])
+        self.assertEqual(self.get(date(2021, 2, 1)), february)
+
+    def test_months_of_earlier_versions_are_found(self):
+        february = self.get(date(2021, 2, 1))
+        name = february.name
+        self.env.cr.execute(
+            "DELETE FROM saas_usage_partition WHERE id = %s", [february.id]
+        )
+        create_store(self.env.cr)
+        create_store(self.env.cr)
+        self.partitions.invalidate_model()
+        self.assertEqual(self.get(date(2021, 2, 1)).mapped("name"), [name])
+
+    @mute_logger("odoo.addons.base.models.ir_model")
+    def test_administrators_and_auditors_look_and_nobody_edits(self):
+        february = self.get(date(2021, 2, 1))
+        for role in ("administrator", "auditor"):
+            user = self.new_user(f"partition_{role}", role)
+            self.assertTrue(february.with_user(user).size_text)
+            with self.assertRaises(AccessError):
+                february.with_user(user).write({"state": "attached"})
+        with self.assertRaises(AccessError):
+            clerk = self.new_user("partition_clerk", "billing_operator")
+            february.with_user(clerk).read(["name"])
