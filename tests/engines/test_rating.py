@@ -374,3 +374,22 @@ def test_a_part_of_a_period_has_its_part_of_the_allowance(terms, quantity, days)
     assert whole == rating.rate(terms, quantity)
     kept = rating.rate_usage(replace(terms, prorate_allowance=False), usage, part)
     assert kept.allowance == terms.free_units
+
+
+@given(price_terms(), draw.quantities, st.integers(1, 31))
+def test_part_of_a_period_costs_its_part_of_what_counts_by_time(terms, quantity, days):
+    terms = replace(terms, is_timed=True)
+    usage = rating.Usage(quantity)
+    whole = rating.rate_usage(terms, usage)
+    assert whole == rating.rate_usage(terms, usage, rating.Part(31, 31))
+    parts = [rating.Part(days, 31), rating.Part(max(31 - days, 1), 31)]
+    costs = [rating.rate_usage(terms, usage, part).amount for part in parts]
+    for part, cost in zip(parts, costs, strict=True):
+        assert money.round_decimals(cost, 20) == money.round_decimals(
+            part.of(whole.amount), 20
+        )
+    if days < 31:
+        # as much as the whole, whoever goes on in the middle
+        assert money.round_decimals(money.add(costs), 20) == money.round_decimals(
+            whole.amount, 20
+        )

@@ -1,13 +1,15 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 """Rate a metered quantity: the pipeline, in the one place that fixes its order.
 
-convert -> round -> free units -> price -> discount -> maximum -> minimum -> credits
+convert -> round -> free units -> price -> discount -> maximum -> minimum -> proration
+-> credits
 
 Converting comes first because prices and free units are stated in billed units;
 rounding next, so a started unit is billed once and not once per tier. Free units
 go before the price so that tiers count paid units only. The discount lowers what the
 price asks; the maximum then caps what the customer would pay, the minimum lifts it
-(a minimum is a promise about the amount payable, so it comes after every reduction),
+(a minimum is a promise about the amount payable, so it comes after every reduction).
+Of what counts by time, all that is for a whole period, so the part of it comes then,
 and prepaid credits pay what is left.
 """
 
@@ -50,6 +52,7 @@ PIPELINE = (
     "discount",
     "maximum",
     "minimum",
+    "proration",
     "credits",
 )
 
@@ -65,7 +68,9 @@ class PriceTerms:
     the period. ``prorate_allowance``: a part of a period has its part of the free units
     and of the maximum, else all of them. ``per_event``: a percentage of every event,
     its rate in place of ``unit``. ``multiplier``: factor on the amounts of ``dynamic``.
-    ``is_per_window``: every window is priced on its own, limits included.
+    ``is_per_window``: every window is priced on its own, limits included. ``is_timed``:
+    the quantity is a level, or counts by the time it was there; a part of a period
+    costs its part of what the whole would, free units and limits included.
 
     :raise TermsError: unknown model or mode, negative terms, minimum above maximum
     :raise TierError: unusable tiers of a tiered model
@@ -89,6 +94,7 @@ class PriceTerms:
     per_event: percentage.PercentageTerms | None = None
     multiplier: Decimal = Decimal(1)
     is_per_window: bool = False
+    is_timed: bool = False
 
     def __post_init__(self) -> None:
         if self.model not in MODELS and self.model not in EVENT_MODELS:
@@ -300,12 +306,14 @@ def rate_usage(terms: PriceTerms, usage: Usage, part: Part | None = None) -> Rat
     :param terms: price and its limits, for a whole period
     :param usage: what was used
     :param part: days served of a period that was cut; its minimum is prorated, and
-        so are free units and maximum where the terms say so
+        so are free units and maximum where the terms say so, or all of it (timed)
     :return: see :func:`rate`; no rounding, see :func:`rounded`
     :raise QuantityError: negative or not finite quantity, or events without an amount
     """
     if terms.is_per_window:
         return _rate_each_window(terms, usage)
+    if part is not None and terms.is_timed:
+        return _take_part(rate_usage(terms, usage), part)
     if part is not None:
         terms = _of_part(terms, part)
     if terms.per_event or terms.model in EVENT_MODELS:
@@ -348,6 +356,15 @@ def _rate_each_window(terms: PriceTerms, usage: Usage) -> RatedUsage:
         ),
         add(rated.allowance for rated in found),
     )
+
+
+def _take_part(rated: RatedUsage, part: Part) -> RatedUsage:
+    """Return what a part of a period costs of the whole."""
+    change = subtract(part.of(rated.amount), rated.amount)
+    if not change:
+        return rated
+    steps = (*rated.adjustments, Adjustment("proration", change))
+    return replace(rated, adjustments=steps)
 
 
 def _of_part(terms: PriceTerms, part: Part) -> PriceTerms:

@@ -2,8 +2,10 @@
 """Rated usage as charges of the subscription."""
 
 from collections import defaultdict
+from dataclasses import replace
 
 from odoo import models
+from odoo.fields import Domain
 from odoo.tools.misc import format_date
 
 from odoo.addons.saas_subscription_ops.engine.ledger import ProposedCharge
@@ -91,40 +93,58 @@ class SaasSubscription(models.Model):
         :return: dict of period to ``saas.usage.price``, empty where there is none
         """
         self.ensure_one()
-        table = self._get_price_table()
+        usage_periods = list(usage_periods)
+        table = self._get_price_table(usage_periods)
         scopes = ((0, self.id), (self.plan_id.id, 0), (0, 0))
         # sudo: the difference must find the price, whoever computes it
         Price = self.env["saas.usage.price"].sudo()
-        result = {}
+        found = {}
         for period in usage_periods:
             key = self.currency_id.id, period.product_tmpl_id
-            ids = [one for scope in scopes for one in table.get((*key, *scope), ())]
-            result[period] = Price.browse(ids)._get_reached(period)
-        return result
+            found[period] = [
+                one for scope in scopes for one in table.get((*key, *scope), ())
+            ]
+        every = list({one for ids in found.values() for one in ids})
+        return {
+            period: Price.browse(ids).with_prefetch(every)._get_reached(period)
+            for period, ids in found.items()
+        }
 
-    def _get_price_table(self):
+    def _get_price_table(self, usage_periods):
         """Return the prices of the company, read once per transaction.
 
+        A subscription that is looked at alone needs few of them.
+
+        :param list usage_periods: what they are for
         :return: dict of (currency, product template, plan or 0, subscription or 0) to
             ids, in the order they are tried
         """
+        scope = Domain("company_id", "=", self.company_id.id)
+        if len(tuple(self._prefetch_ids)) == 1:
+            templates = sorted({one.product_tmpl_id for one in usage_periods})
+            scope &= (
+                Domain("product_tmpl_id", "in", templates)
+                & Domain("plan_id", "in", (self.plan_id.id, False))
+                & Domain("subscription_id", "in", (self.id, False))
+            )
         cache = self.env.cr.cache.setdefault(CACHE, {})
-        key = "prices", self.company_id.id, get_drafts(self.env)._ids
+        key = "prices", scope, get_drafts(self.env)._ids
         if key not in cache:
             table = defaultdict(list)
-            for price in self._find_prices().sorted(lambda one: one._get_order()):
+            for price in self._find_prices(scope).sorted(lambda one: one._get_order()):
                 table[price._get_table_key()].append(price.id)
             cache[key] = dict(table)
         return cache[key]
 
-    def _find_prices(self):
-        """Return all prices of the company that bill, or are simulated."""
+    def _find_prices(self, scope):
+        """Return the prices that bill, or are simulated.
+
+        :param Domain scope: which of them
+        """
         # sudo: the difference must find the price, whoever computes it
         # Archived ones bill nothing new, whatever the caller's context asks to see.
         Price = self.env["saas.usage.price"].sudo().with_context(active_test=True)
-        prices = Price.search(
-            [("company_id", "=", self.company_id.id), ("state", "=", "published")]
-        )
+        prices = Price.search(scope & Domain("state", "=", "published"))
         drafts = get_drafts(Price.env)
         # In a simulation drafts stand in for all versions of their prices.
         return (
@@ -183,18 +203,26 @@ class SaasSubscription(models.Model):
         terms = price._get_terms(self._get_free_factor(price, period))
         if price.tier_period == "contract_year":
             before = self._get_quantity_before(price, period, history)
-            return rate_further(
-                terms, before or ZERO, measured.quantity, unit, before is None
-            )
-        part = None
-        if period.days < period.full_days and self.plan_id.proration_policy != "none":
-            part = Part(period.days, period.full_days)
+            quantity = self._count_in_year(price, period, measured.quantity)
+            rated = rate_further(terms, before or ZERO, quantity, unit, before is None)
+            return replace(rated, quantity=measured.quantity)
+        part = self._get_part(period)
         usage = self._make_usage(price, period, measured)
         try:
             rated = rate_usage(terms, usage, part)
         except QuantityError as error:
             raise UsagePriceError(self._get_unusable_message(price, period)) from error
         return rounded(rated, unit)
+
+    def _get_part(self, period):
+        """Return the part a period is of a whole one, None: of all of it.
+
+        :param UsagePeriod period: that may be cut
+        :return: ``Part``
+        """
+        if period.days < period.full_days and self.plan_id.proration_policy != "none":
+            return Part(period.days, period.full_days)
+        return None
 
     def _get_unusable_message(self, price, period):
         """Say that events lack what the price needs of each of them."""

@@ -39,7 +39,11 @@ class SaasSubscription(models.Model):
         Price = price.browse()
         kept = get_kept(self.env)
         found = [
-            kept.get(price._get_charge_ref(earlier), (one.quantity,))[0]
+            self._count_in_year(
+                price,
+                earlier,
+                kept.get(price._get_charge_ref(earlier), (one.quantity,))[0],
+            )
             for earlier, (_prices, measured) in history.items()
             if earlier.product_tmpl_id == period.product_tmpl_id
             and start <= earlier.start < period.start
@@ -47,6 +51,18 @@ class SaasSubscription(models.Model):
             if price_id and Price.browse(price_id).root_id == price.root_id
         ]
         return sum(found, Decimal(0)) if found else None
+
+    def _count_in_year(self, price, period, quantity):
+        """Return what a period adds to the running total of a year.
+
+        A level is a quantity of each whole period: part of one adds its part, by days.
+
+        :param price: ``saas.usage.price``
+        :param UsagePeriod period: that may be cut
+        :param Decimal quantity: of the period
+        """
+        part = self._get_part(period)
+        return part.of(quantity) if part and price._is_timed() else quantity
 
     def _get_year_history(self, period, start):
         """Measure what was used before a period, since a day.

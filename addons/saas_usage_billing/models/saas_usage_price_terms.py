@@ -156,7 +156,8 @@ class SaasUsagePrice(models.Model):
     prorate_allowance = fields.Boolean(
         tracking=True,
         help="A part of a period has its part of the free units and of the maximum, by"
-        " days. Else it has all of them. The minimum is always prorated.",
+        " days. Else it has all of them. The minimum is always prorated, and of levels"
+        " and averages over time all that a whole period costs.",
     )
     discount_percent = fields.Float(
         string="Discount (%)",
@@ -232,7 +233,19 @@ class SaasUsagePrice(models.Model):
             "discount_percent": to_decimal(self.discount_percent),
             "minimum": to_decimal(self.minimum_amount) or None,
             "maximum": to_decimal(self.maximum_amount) or None,
+            "is_timed": self._is_timed(),
         }
+
+    def _is_timed(self) -> bool:
+        """Return whether a part of a period costs its part of the whole, by days."""
+        self.ensure_one()
+        # sudo: whoever may see a charge need not be allowed to see the meter
+        meter = self.sudo().meter_id
+        return (
+            meter.is_level
+            or meter.aggregation in ("weighted_sum", "unique_days")
+            or self.model == "prorated_graduated"
+        )
 
     def _get_tiers(self):
         """Return the tiers in ascending order, the one without an end last."""

@@ -175,6 +175,7 @@ class SaasUsagePrice(models.Model):
             "discount": self.env._("Discount"),
             "maximum": self.env._("Capped at the maximum"),
             "minimum": self.env._("Raised to the minimum"),
+            "proration": self.env._("For part of the period, by days"),
             "credits": self.env._("Prepaid credits"),
         }
 

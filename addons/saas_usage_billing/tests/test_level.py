@@ -209,6 +209,67 @@ class TestLevel(HoldCase):
         self.assertEqual(amounts, [410, 410 - 5 - 50, 300])
 
     # Prices ----------------------------------------------------------
+    def swap(self, day, **price):
+        """Let another product of the same meter go on from a day, at this price."""
+        line = self.subscription.line_ids.filtered(
+            lambda line: line.product_id == self.seats
+        )
+        line.date_end = day
+        after = self.env["product.product"].create(
+            {"name": "After", "type": "service", "saas_charge_kind": "usage"}
+        )
+        after.product_tmpl_id.saas_meter_id = self.meter
+        self.create_price(after, **price)
+        self.subscription.line_ids = [
+            Command.create({"product_id": after.id, "date_start": day})
+        ]
+        return after
+
+    def test_part_of_a_period_costs_its_part(self):
+        after = self.swap(date(2026, 4, 13), tiers=[(40, 10), (0, 5)])
+        self.assertEqual(
+            self.due(), [("usage", MARCH, 50, 500), ("usage", APRIL, 50, 200)]
+        )
+        # 40 at 10 and 10 at 5 are 450 a month
+        day = date(2026, 4, 13)
+        self.assertEqual(
+            self.due(product=after), [("usage", day, 50, 270), ("usage", MAY, 50, 450)]
+        )
+        self.bill_usage(MAY, date(2026, 5, 1))
+        charge = self.subscription.charge_ids.sorted("service_start")[-1]
+        self.assertEqual(charge.details["steps"][0]["step"], "proration")
+        parts = charge._get_usage_breakdown()
+        self.assertEqual([row.amount for row in parts.tiers], [400, 50, -180])
+        self.assertEqual(sum(row.amount for row in parts.days), 270)
+        self.assertIn("For part of the period", charge.move_line_id.name)
+        self.assertFalse(self.due(MAY) + self.due(MAY, after))
+
+    def test_part_of_a_period_costs_all_where_nothing_is_prorated(self):
+        self.subscription.plan_id.proration_policy = "none"
+        after = self.swap(date(2026, 4, 13), model="standard", unit_price=10)
+        self.assertEqual(self.due(MAY)[-1][3], 500)
+        self.assertEqual(self.due(MAY, after)[0][3], 500)
+
+    def test_averages_over_time_cost_their_part(self):
+        self.subscription.line_ids.date_end = date(2026, 4, 16)
+        vals = {"is_level": False, "allow_negative": False, "event_type": "gb"}
+        level = self.sell("weighted_sum", "gb", vals, model="standard", unit_price=2)
+        line = self.subscription.line_ids.filtered(lambda row: row.product_id == level)
+        line.date_end = date(2026, 4, 16)
+        at = datetime(2026, 4, 1, tzinfo=timezone.utc)
+        event = self.event(type="gb", time=at.isoformat(), data={"gb": 7})
+        self.ingest([event], at=at + timedelta(days=1))
+        self.assertEqual(self.due(product=level), [("usage", APRIL, 7, 7)])
+
+    def test_tiers_of_a_year_count_part_of_a_period_by_days(self):
+        tiers = [(60, 10), (0, 1)]
+        day = date(2026, 4, 16)
+        after = self.swap(day, tiers=tiers, tier_period="contract_year")
+        # 25 of half of April, 35 more of May at 10 and 15 at 1
+        self.assertEqual(
+            self.due(product=after), [("usage", day, 50, 250), ("usage", MAY, 50, 365)]
+        )
+
     def test_each_value_owes_what_it_had(self):
         product = self.sell("sum", "n")
         dimension = self.env["saas.meter.dimension"].create(
