@@ -14,6 +14,7 @@ from odoo.addons.saas_subscription_ops.engine.period import (
     grid_date,
     grid_index,
 )
+from odoo.addons.saas_subscription_ops.engine.service import Pause
 from odoo.addons.saas_subscription_ops.models.saas_subscription_billing import (
     to_decimal,
 )
@@ -30,17 +31,49 @@ PREFIX = "commit:"
 class CommitWindow:
     """Half-open days a commitment holds for, and the whole window they are part of.
 
-    ``closed``: day on which all that begins in the window has ended.
+    ``closed``: day on which all that begins in the window has ended. ``pauses``: of the
+    subscription, without service.
     """
 
     start: date
     end: date
     full_days: int
     closed: date
+    pauses: tuple[Pause, ...] = ()
 
-    def has(self, charge) -> bool:
-        """Return whether a charge counts: its service begins in the window."""
-        return self.start <= charge.service_start < self.end
+    @property
+    def days(self) -> int:
+        """Return the days served."""
+        return self.count_days(self.start, self.end)
+
+    def count_days(self, start: date, end: date) -> int:
+        """Return the days of a span that are no pause.
+
+        :param start: first day
+        :param end: exclusive
+        """
+        days = max((end - start).days, 0)
+        for pause in self.pauses:
+            stop = min(pause.end or end, end)
+            days -= max((stop - max(pause.start, start)).days, 0)
+        return days
+
+    def take(self, charge) -> Decimal:
+        """Return what a charge counts in the window.
+
+        Usage counts where its period begins. What recurs counts by the days served, so
+        that a charge for a year is spread over its months.
+
+        :param charge: proposed engine row
+        """
+        begins_here = self.start <= charge.service_start < self.end
+        days = self.count_days(charge.service_start, charge.service_end)
+        if base_kind(charge.kind, charge.details) == "usage" or not days:
+            return charge.amount if begins_here else ZERO
+        part = self.count_days(
+            max(charge.service_start, self.start), min(charge.service_end, self.end)
+        )
+        return Part(part, days).of(charge.amount) if part else ZERO
 
 
 class SaasSubscription(models.Model):
@@ -131,6 +164,7 @@ class SaasSubscription(models.Model):
         """
         until = date_cutoff - timedelta(days=self.plan_id.grace_days)
         start, ends = commitment.date_start, [commitment.date_end, self.date_end]
+        pauses = self._get_pauses()
         stop = min((end for end in ends if end), default=None)
         grid = list(self._get_grid_periods(start, until)) if start < until else []
         if commitment.window == "period":
@@ -143,7 +177,7 @@ class SaasSubscription(models.Model):
                 continue
             closed = self._get_commit_closing(grid, end)
             if closed and closed <= until:
-                yield CommitWindow(begins, end, days, closed)
+                yield CommitWindow(begins, end, days, closed, pauses)
 
     def _cut_commit_spans(self, start, until, recurrence):
         """Yield (start, end, days) of quarters or years from a day on."""
@@ -169,16 +203,14 @@ class SaasSubscription(models.Model):
         """
         unit = to_decimal(self.currency_id.rounding)
         cost = add(
-            charge.amount
+            window.take(charge)
             for charge in proposed
-            if window.has(charge) and self._counts_for(commitment, charge)
+            if self._counts_for(commitment, charge)
         )
-        cost = max(cost, ZERO)
-        committed = to_decimal(commitment.amount)
-        days = (window.end - window.start).days
-        if commitment.is_prorated and days < window.full_days:
-            committed = Part(days, window.full_days).of(committed)
-        committed = round_money(committed, unit)
+        cost = max(round_money(cost, unit), ZERO)
+        committed = round_money(self._get_committed(commitment, window), unit)
+        if not committed:
+            return
         factor = to_decimal(commitment.overage_factor)
         due = window_amount(Window(cost, committed, commitment.is_true_up), factor)
         amount = round_money(due - cost, unit)
@@ -203,6 +235,20 @@ class SaasSubscription(models.Model):
             },
         )
 
+    def _get_committed(self, commitment, window):
+        """Return what was promised for a window, less its days without service.
+
+        :param commitment: ``saas.usage.commitment``
+        :param CommitWindow window: may be cut, or paused for a while
+        :return: Decimal, zero: all of it was paused
+        """
+        committed = to_decimal(commitment.amount)
+        if not commitment.is_prorated or window.days >= window.full_days:
+            return committed
+        if not window.days:
+            return ZERO
+        return Part(window.days, window.full_days).of(committed)
+
     def _counts_for(self, commitment, charge) -> bool:
         """Return whether a charge counts for a commitment.
 
@@ -214,7 +260,10 @@ class SaasSubscription(models.Model):
         others = (PREFIX, "wallet:")
         if kind not in ("usage", "recurring") or charge.ref.startswith(others):
             return False
-        line = self.env["saas.subscription.line"].browse(charge.line_id or [])
+        return self._counts_line_id(commitment, charge.line_id)
+
+    def _counts_line_id(self, commitment, line_id) -> bool:
+        line = self.env["saas.subscription.line"].browse(line_id or [])
         return bool(line) and commitment._counts_line(line)
 
     # ------------------------------------------------------------------
@@ -225,21 +274,39 @@ class SaasSubscription(models.Model):
         held = super()._get_held_refs(proposed, booked, date_cutoff)
         # sudo: the difference must see what was agreed, whoever computes it
         commitments = self.sudo().usage_commitment_ids
-        rows = [row for row in (*proposed, *booked) if row.ref in held]
-        if not rows or not commitments:
+        if not commitments:
             return held
+        rows = [row for row in (*proposed, *booked) if row.ref in held]
+        waiting = [(one.line_id, one.service_start) for one in rows]
+        waiting += self._get_held_periods(date_cutoff)
         known = {str(commitment.id): commitment for commitment in commitments}
         for row in (*proposed, *booked):
             if not row.ref.startswith(PREFIX):
                 continue
             commitment = known.get(row.ref.split(":")[1])
             if commitment and any(
-                row.service_start <= one.service_start < row.service_end
-                and self._counts_for(commitment, one)
-                for one in rows
+                row.service_start <= start < row.service_end
+                and self._counts_line_id(commitment, line_id)
+                for line_id, start in waiting
             ):
                 held = held | {row.ref}
         return held
+
+    def _get_held_periods(self, date_cutoff) -> list:
+        """Return (line id, first day) of held periods, also of those without usage.
+
+        What a silent source has not sent yet may be all there is.
+
+        :param date date_cutoff: exclusive
+        """
+        holds = self._get_usage_holds()
+        if not holds:
+            return []
+        return [
+            (period.line_id, period.start)
+            for period in self._get_usage_periods(date_cutoff)
+            if holds._covers(period.meter_id, period.start, period.end)
+        ]
 
     def _filter_billing_provable(self):
         """Leave out those whose commitments ask something as time goes by."""

@@ -65,7 +65,8 @@ class SaasUsageCommitment(models.Model):
     )
     includes_recurring = fields.Boolean(
         tracking=True,
-        help="Recurring charges count, too: a minimum for all that is spent.",
+        help="Recurring charges count, too: a minimum for all that is spent. One for a"
+        " year counts by days in each window.",
     )
     amount = fields.Monetary(
         string="Committed Amount",
@@ -101,8 +102,8 @@ class SaasUsageCommitment(models.Model):
         string="Prorate",
         default=True,
         tracking=True,
-        help="A window that is cut by the first or last day has its part of the amount"
-        " by days. Else it has all of it.",
+        help="A window that is cut by the first or last day, or by a pause, has its"
+        " part of the amount by days. Else it has all of it.",
     )
     is_plan_minimum = fields.Boolean(
         string="From the Plan",

@@ -140,6 +140,91 @@ class TestCommitment(UsageCase):
             self.due(APRIL), {("usage", "usage"): 30, ("commit", "usage"): 70}
         )
 
+    def test_usage_a_silent_source_has_not_sent_makes_the_window_wait(self):
+        commitment = self.commit(100, product_ids=self.calls.ids)
+        hold = self.env["saas.usage.hold"]._open(
+            self.subscription,
+            "silent",
+            date(2026, 3, 1),
+            "Nothing came",
+            meter=self.calls_meter,
+            source=self.source,
+            date_to=APRIL,
+        )
+        # nothing is there to be held, and all of it may still come
+        self.assertFalse(self.due(APRIL))
+        self.assertEqual(self.due(MAY), {("commit", "usage"): 100})
+        commitment.product_ids = self.traffic
+        self.assertEqual(self.due(APRIL), {("commit", "usage"): 100})
+        commitment.product_ids = self.calls
+        self.store(30, "2026-03-10", bytes=0)
+        hold._release("It came")
+        self.assertEqual(
+            self.due(APRIL), {("usage", "usage"): 30, ("commit", "usage"): 70}
+        )
+
+    def create_recurring(self, price, **vals):
+        """Add a licence to the subscription."""
+        product = self.env["product.product"].create(
+            {
+                "name": "Licence",
+                "type": "service",
+                "saas_charge_kind": "recurring",
+                "company_id": self.company.id,
+                "taxes_id": [Command.clear()],
+            }
+        )
+        line = self.env["saas.subscription.line"].create(
+            {
+                "subscription_id": self.subscription.id,
+                "product_id": product.id,
+                "date_start": self.subscription.date_start,
+                **vals,
+            }
+        )
+        line.price_unit = price
+        return line
+
+    def test_paused_days_are_not_promised(self):
+        commitment = self.commit(310)
+        # 21 of 31 days in March; a quarter has its part, too
+        self.subscription.pause(
+            date_effective=date(2026, 3, 11),
+            date_resume=date(2026, 3, 21),
+            pause_mode="credit",
+        )
+        self.assertEqual(self.amounts(APRIL), [(date(2026, 3, 1), 210)])
+        commitment.write({"window": "quarter", "amount": 920})
+        self.assertEqual(self.amounts(JUNE), [(date(2026, 3, 1), 820)])
+        commitment.is_prorated = False
+        self.assertEqual(self.amounts(JUNE), [(date(2026, 3, 1), 920)])
+
+    def test_a_month_without_service_asks_nothing(self):
+        self.commit(310, overage_factor=2)
+        self.subscription.pause(date_effective=date(2026, 3, 11), pause_mode="credit")
+        self.store(5, "2026-04-10", bytes=0)
+        self.assertEqual(self.amounts(JUNE), [(date(2026, 3, 1), 100)])
+
+    def test_extended_periods_have_all_of_the_amount(self):
+        self.commit(310)
+        self.subscription.pause(
+            date_effective=date(2026, 3, 11),
+            date_resume=date(2026, 3, 21),
+            pause_mode="extend",
+        )
+        # March lasts until the 10th of April
+        self.assertEqual(self.amounts(date(2026, 4, 10)), [])
+        self.assertEqual(self.amounts(date(2026, 4, 11)), [(date(2026, 3, 1), 310)])
+
+    def test_a_charge_for_a_year_counts_in_each_of_its_months(self):
+        self.commit(100, includes_recurring=True, overage_factor=1.5)
+        self.create_recurring(730, recurrence_unit="year", recurrence_count=1)
+        # 2.00 a day
+        self.assertEqual(self.amounts(MAY), [(date(2026, 3, 1), 38), (APRIL, 40)])
+        self.store(60, "2026-03-10", bytes=0)
+        # half of what 62.00 and 60.00 are above 100.00
+        self.assertEqual(self.amounts(APRIL), [(date(2026, 3, 1), 11)])
+
     def test_minimum_of_the_plan(self):
         self.plan.minimum_amount = 50
         recurring = self.env["product.product"].create(
