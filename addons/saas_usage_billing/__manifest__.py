@@ -8,7 +8,7 @@
     "author": "SaaS Operations Suite contributors",
     "website": ("https://github.com/saas-operations-suite/saas-operations-suite"),
     "depends": ["saas_subscription_ops"],
-    "external_dependencies": {"python": ["jmespath"]},
+    "external_dependencies": {"python": ["jmespath", "msgspec"]},
     "data": [
         "security/ir.model.access.csv",
         "security/saas_usage_billing_rules.xml",

@@ -303,9 +303,9 @@ class SaasUsageEvent(models.Model):
     def _take_out_unstorable(self, screened, events):
         """Move events whose text PostgreSQL cannot keep to the problems.
 
-        :return: JSON text of the data of all others
+        :return: JSON texts of the data of all others
         """
-        text, bad = dump_storable([row[-1] for row in screened.rows])
+        texts, bad = dump_storable([row[-1] for row in screened.rows])
         for position in bad:
             index, _event_id, source_id, *_rest = screened.rows[position]
             message = "The data has NUL characters or unpaired surrogates."
@@ -314,7 +314,7 @@ class SaasUsageEvent(models.Model):
             )
         if bad:
             screened.drop(bad)
-        return text
+        return texts
 
     @api.model
     def _store(self, screened, sources, data, result, now):
@@ -322,7 +322,7 @@ class SaasUsageEvent(models.Model):
         normalise = self.env["saas.external.id"]._normalise_key
         intake = Intake(
             self.env.company.id,
-            {code: normalise(code) for code in sources},
+            {rule.source_id: normalise(code) for code, rule in sources.items()},
             screened.rows,
             data,
             self._get_corrections(screened, sources),

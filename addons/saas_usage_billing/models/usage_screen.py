@@ -14,6 +14,8 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import NamedTuple
 
+import msgspec
+
 from ..engine.event import (
     SPEC_VERSION,
     EventLimits,
@@ -397,6 +399,7 @@ def _digest(text):
 # ----------------------------------------------------------------------
 # JSON with every digit
 # ----------------------------------------------------------------------
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
 _DECIMAL = re.compile(r'"\\u0001([-+.0-9eE]+)\\u0001"')
 
 
@@ -424,18 +427,21 @@ def dump(value, ascii_only=True, indent=None):
 
 
 def dump_storable(values):
-    """Write a list as JSON that PostgreSQL's ``jsonb`` takes.
+    """Write values as JSON that PostgreSQL's ``jsonb`` takes.
 
-    :return: JSON text, and the positions that cannot be stored (NUL characters,
-        unpaired surrogates); the text leaves them out
+    :return: list of JSON texts, and the positions that cannot be stored (NUL
+        characters, unpaired surrogates); the list leaves them out
     """
-    text = dump(values, ascii_only=False)
-    if "\\u0000" not in text and _is_utf8(text):
-        return text, []
+    try:
+        text = _ENCODER.encode_lines(values).decode()
+    except UnicodeEncodeError:
+        text = None
+    if text is not None and "\\u0000" not in text:
+        return text.split("\n")[:-1], []
     good = [_is_storable(value) for value in values]
-    kept = [value for value, is_good in zip(values, good, strict=True) if is_good]
     bad = [position for position, is_good in enumerate(good) if not is_good]
-    return dump(kept, ascii_only=False), bad
+    kept = [value for value, is_good in zip(values, good, strict=True) if is_good]
+    return _ENCODER.encode_lines(kept).decode().split("\n")[:-1], bad
 
 
 def _is_utf8(text):

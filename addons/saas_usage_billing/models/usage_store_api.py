@@ -164,16 +164,15 @@ class Correction(NamedTuple):
 class Intake:
     """The good events of one request.
 
-    ``rows`` are those of ``usage_screen.Screened``; ``data`` is the JSON text of the
-    list of their data, in the same order; ``source_keys`` what external ids have for
-    the codes of the company's sources. ``is_follow_up``: these waited for events of
-    the same transaction.
+    ``rows`` are those of ``usage_screen.Screened``; ``data`` has the JSON text of the
+    data of each; ``source_keys`` what external ids have for the code of each source,
+    by its id. ``is_follow_up``: these waited for events of the same transaction.
     """
 
     company_id: int
-    source_keys: dict[str, str]
+    source_keys: dict[int, str]
     rows: list[tuple]
-    data: str
+    data: list[str]
     corrections: list[Correction] = field(default_factory=list)
     is_follow_up: bool = False
 
@@ -251,6 +250,26 @@ class UsageStore(Protocol):
         :param looks: in any order
         :param until: nothing that was stored later; None: all that can be seen
         :return: positions in ``looks``
+        """
+
+    def write_openings(
+        self, levels: Iterable[tuple[MeterSpec, Iterable[str]]], end: datetime
+    ) -> None:
+        """Write what levels go on from when all events before a moment are gone.
+
+        Safe to repeat, and nobody's answer changes before the month is detached.
+
+        :param levels: each with the keys it may be grouped or priced by
+        :param end: naive UTC; no event before it comes any more
+        """
+
+    def detach(self, month: date) -> None:
+        """Take the events of a month out: they are not asked for any more.
+
+        Levels of windows that begin later stay as they are.
+
+        :param month: first day of the oldest month there is
+        :raise UsageStoreError: it is in use, try again later
         """
 
 

@@ -14,6 +14,7 @@ from datetime import date, datetime
 from .usage_schema import ensure_partitions
 from .usage_screen import SEPARATOR
 from .usage_store_api import Intake
+from .usage_store_copy import resolve, store_plain
 from .usage_store_parts import split
 
 #: First keys of the advisory locks; the second one is the company.
@@ -23,51 +24,30 @@ _CORRECTING = 0x5AA50002
 _PATIENCE = "5s"
 UNKNOWN = "unknown_event"
 
-# One statement per request: the columns come as separated text, since PostgreSQL
-# splits that faster than a driver quotes thousands of values. Events of the same
-# subject and type share a line of "names", so that each is resolved once. External ids
-# are read in one scan and joins are by one column each: what the planner guesses of
-# tables it has no statistics of must not end in nested loops. A key is inserted before
-# its event; whoever inserts it first stores the event, everybody else has a duplicate.
-# Keys are inserted in order so that two requests with the same ids cannot lock each
-# other out.
+# The columns come as separated text, since PostgreSQL splits that faster than a driver
+# quotes thousands of values. Events of the same subject and type share a line of
+# "names". Joins are by one column each: what the planner guesses of lists it has no
+# statistics of must not end in nested loops. Keys come before events, and in order, as
+# in ``usage_store_copy``.
 _RESOLVED = """
-external AS MATERIALIZED (
-    SELECT e.id, e.source || %(separator)s || e.value AS key, e.partner_id,
-           e.subscription_id
-      FROM saas_external_id e
-     WHERE e.company_id = %(company)s AND e.kind = 'subject'
-       AND e.source = ANY(%(keys)s)
-       AND e.value = ANY(string_to_array(%(subjects)s, %(separator)s))
-), matched AS MATERIALIZED (
-    SELECT n.ord::integer AS name, n.event_type, n.subject, src.id AS source_id,
-           x.id AS external_id,
-           CASE WHEN x.subscription_id IS NOT NULL THEN x.subscription_id
-                WHEN x.partner_id IS NOT NULL
-                THEN saas_usage_match(x.partner_id, %(company)s, n.event_type)
-           END AS match,
-           n.batch_id::bigint AS batch_id
+names AS MATERIALIZED (
+    SELECT n.ord::integer AS name, n.event_type, n.subject,
+           n.source_id::integer AS source_id, n.batch_id::bigint AS batch_id,
+           NULLIF(n.subscription_id, '')::integer AS subscription_id,
+           %(company)s AS company_id,
+           NULLIF(n.account_id, '')::integer AS account_id, n.reason
       FROM ROWS FROM (
                unnest(string_to_array(%(sources)s, %(separator)s)),
                unnest(string_to_array(%(batches)s, %(separator)s)),
                unnest(string_to_array(%(types)s, %(separator)s)),
-               unnest(string_to_array(%(subjects)s, %(separator)s))
-           ) WITH ORDINALITY AS n(source_id, batch_id, event_type, subject, ord)
-      JOIN saas_usage_source src ON src.id = n.source_id::integer
-      LEFT JOIN unnest(%(codes)s::text[], %(keys)s::text[]) AS known(code, key)
-             ON known.code = src.code
-      LEFT JOIN external x ON x.key = known.key || %(separator)s || n.subject
-), names AS MATERIALIZED (
-    SELECT m.name, m.event_type, m.subject, m.source_id, m.batch_id,
-           s.id AS subscription_id,
-           s.company_id, s.commercial_partner_id AS account_id,
-           CASE WHEN m.external_id IS NULL THEN 'unknown_subject'
-                WHEN m.match = 0 THEN 'ambiguous_subject'
-                ELSE 'no_subscription'
-           END AS reason
-      FROM matched m
-      LEFT JOIN saas_subscription s
-             ON s.id = m.match AND s.company_id = %(company)s
+               unnest(string_to_array(%(subjects)s, %(separator)s)),
+               unnest(string_to_array(%(subscriptions)s, %(separator)s)),
+               unnest(string_to_array(%(accounts)s, %(separator)s)),
+               unnest(string_to_array(%(reasons)s, %(separator)s))
+           ) WITH ORDINALITY AS n(
+               source_id, batch_id, event_type, subject, subscription_id, account_id,
+               reason, ord
+           )
 ), resolved AS MATERIALIZED (
     SELECT i.ord, i.event_id, i.event_time::timestamp, i.data, n.*,
            nextval('saas_usage_event_id_seq') AS row_id
@@ -91,21 +71,6 @@ stored AS (
       FROM resolved r
       JOIN keyed k ON k.row_id = r.row_id
 )"""
-_STORE_SQL = f"""
-WITH {_RESOLVED}, keyed AS (
-    INSERT INTO saas_usage_event_key (source_id, event_id, event_time, row_id)
-    SELECT source_id, event_id, event_time, row_id
-      FROM resolved
-     WHERE subscription_id IS NOT NULL
-     ORDER BY source_id, event_id COLLATE "C"
-    ON CONFLICT (source_id, event_id) DO NOTHING
-    RETURNING row_id
-), {_STORED}
-SELECT r.ord - 1, CASE WHEN r.subscription_id IS NULL THEN r.reason END
-  FROM resolved r
-  LEFT JOIN keyed k ON k.row_id = r.row_id
- WHERE k.row_id IS NULL
-"""
 # "asked": the corrections; "aimed": those that are not stored yet, with their targets,
 # which are older events or others of the same request; "sound": those that hold, which
 # takes a recursion since the target may be a replacement of the same request. A void
@@ -265,48 +230,45 @@ def _run(cr, intake, batch_ids, now):
         if part.corrections:
             # It looks costly to the planner, but is not worth compiling.
             cr.execute("SET LOCAL jit = off")
-        sql = _CORRECT_SQL if part.corrections else _STORE_SQL
-        cr.execute(sql, _prepare(part, batch_ids, now))
-        left += [(positions[number], code) for number, code in cr.fetchall()]
+            cr.execute(_CORRECT_SQL, _prepare(part, batch_ids, now, resolve(cr, part)))
+            found = cr.fetchall()
+        else:
+            found = store_plain(cr, part, batch_ids, now)
+        left += [(positions[number], code) for number, code in found]
     return left
 
 
-def _prepare(intake, batch_ids, now):
+def _prepare(intake, batch_ids, now, targets):
     """Return the parameters of the statement."""
-    _indexes, ids, sources, types, subjects, times, _data = (
-        zip(*intake.rows, strict=True) if intake.rows else [()] * 7
-    )
+    rows = intake.rows
     numbers = {}
-    names = [
-        str(numbers.setdefault(name, len(numbers) + 1))
-        for name in zip(sources, types, subjects, strict=True)
-    ]
-    sources, types, subjects = zip(*numbers, strict=True) if numbers else [()] * 3
+    names = [str(numbers.setdefault(row[2:5], len(numbers) + 1)) for row in rows]
+    found = [targets[name] for name in numbers]
+    found = [("", "", one) if type(one) is str else (*one, "") for one in found]
     join = SEPARATOR.join
     values = {
         "separator": SEPARATOR,
         "company": intake.company_id,
-        "codes": list(intake.source_keys),
-        "keys": list(intake.source_keys.values()),
-        "ids": join(ids),
+        "ids": join([row[1] for row in rows]),
         "names": join(names),
-        "sources": join(map(str, sources)),
-        "batches": join(str(batch_ids[source]) for source in sources),
-        "types": join(types),
-        "subjects": join(subjects),
-        "times": join(times),
-        "data": intake.data,
+        "times": join([row[5] for row in rows]),
+        "data": f"[{','.join(intake.data)}]",
+        "sources": join([str(name[0]) for name in numbers]),
+        "batches": join([str(batch_ids[name[0]]) for name in numbers]),
+        "types": join([name[1] for name in numbers]),
+        "subjects": join([name[2] for name in numbers]),
+        "subscriptions": join([str(one[0]) for one in found]),
+        "accounts": join([str(one[1]) for one in found]),
+        "reasons": join([one[2] for one in found]),
         "now": now,
         "unknown": UNKNOWN,
     }
-    if intake.corrections:
-        positions, ids, sources, targets, oldest = zip(*intake.corrections, strict=True)
-        values |= {
-            "c_positions": join(map(str, positions)),
-            "c_ids": join(ids),
-            "c_sources": join(map(str, sources)),
-            "c_targets": join(targets),
-            "c_oldest": join(oldest),
-            "c_batches": join(str(batch_ids[source]) for source in sources),
-        }
-    return values
+    positions, ids, sources, aims, oldest = zip(*intake.corrections, strict=True)
+    return values | {
+        "c_positions": join(map(str, positions)),
+        "c_ids": join(ids),
+        "c_sources": join(map(str, sources)),
+        "c_targets": join(aims),
+        "c_oldest": join(oldest),
+        "c_batches": join(str(batch_ids[source]) for source in sources),
+    }

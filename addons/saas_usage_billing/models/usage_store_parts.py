@@ -8,7 +8,6 @@ each event: twice as many take four times as long.
 from collections.abc import Iterator
 from dataclasses import replace
 
-from .usage_screen import dump
 from .usage_store_api import Correction, Intake
 
 #: Comparisons of corrections with events that one statement may take.
@@ -62,5 +61,5 @@ def _cut(intake, positions, corrections):
         # Voids stand behind the rows.
         place = places.setdefault(one.position, len(places))
         own.append(one._replace(position=place))
-    data = dump([row[-1] for row in rows], ascii_only=False)
+    data = [intake.data[position] for position in positions]
     return replace(intake, rows=rows, data=data, corrections=own), list(places)

@@ -164,6 +164,8 @@ class TestUsageScreen(UsageFixture, BaseCase):
 
     def test_unstorable_text_is_found(self):
         values = [{"a": "x"}, {"a": "\ud800"}, {"a": "\\u0000"}, {"a\x00": 1}, None]
-        text, bad = dump_storable(values)
+        texts, bad = dump_storable(values)
         self.assertEqual(bad, [1, 3])
-        self.assertEqual(json.loads(text), [{"a": "x"}, {"a": "\\u0000"}, None])
+        self.assertEqual(
+            [json.loads(text) for text in texts], [{"a": "x"}, {"a": "\\u0000"}, None]
+        )

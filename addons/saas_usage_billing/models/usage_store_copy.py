@@ -1,0 +1,180 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""Store events that take nothing back: few statements, whatever their number.
+
+A key is inserted before its event; whoever inserts it first stores the event, everybody
+else has a duplicate. Keys are inserted in order so that two requests with the same ids
+cannot lock each other out. Columns come as separated text, which PostgreSQL splits
+faster than a driver quotes thousands of values, and the events by COPY, which writes
+pages where INSERT writes rows.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from io import BytesIO
+from operator import itemgetter
+
+from .usage_screen import SEPARATOR
+from .usage_store_api import Intake
+
+# External ids are read in one scan: each subject is resolved once.
+_RESOLVE = """
+SELECT e.source, e.value, e.partner_id, e.subscription_id, s.id,
+       s.commercial_partner_id
+  FROM saas_external_id e
+  LEFT JOIN saas_subscription s
+         ON s.id = e.subscription_id AND s.company_id = e.company_id
+ WHERE e.company_id = %(company)s AND e.kind = 'subject'
+   AND e.source = ANY(%(keys)s)
+   AND e.value = ANY(string_to_array(%(subjects)s, %(separator)s))
+"""
+_MATCH = """
+SELECT n.partner_id, n.event_type, n.match, s.id, s.commercial_partner_id
+  FROM (
+        SELECT partner_id, event_type,
+               saas_usage_match(partner_id, %(company)s, event_type) AS match
+          FROM unnest(%(partners)s, %(types)s::text[]) AS u(partner_id, event_type)
+       ) n
+  LEFT JOIN saas_subscription s ON s.id = n.match AND s.company_id = %(company)s
+"""
+_NUMBER = """
+SELECT array_agg(nextval('saas_usage_event_id_seq')) FROM generate_series(1, %s)
+"""
+_KEY = """
+INSERT INTO saas_usage_event_key (source_id, event_id, event_time, row_id)
+SELECT k.source_id::integer, k.event_id, k.event_time::timestamp, k.row_id::bigint
+  FROM ROWS FROM (
+           unnest(string_to_array(%(sources)s, %(separator)s)),
+           unnest(string_to_array(%(ids)s, %(separator)s)),
+           unnest(string_to_array(%(times)s, %(separator)s)),
+           unnest(string_to_array(%(numbers)s, %(separator)s))
+       ) AS k(source_id, event_id, event_time, row_id)
+    ON CONFLICT (source_id, event_id) DO NOTHING
+RETURNING row_id
+"""
+# No text of an event has a separator: it is no printable character.
+_COPY = f"""
+COPY saas_usage_event_store (
+    id, event_time, stored_at, company_id, source_id, subscription_id, account_id,
+    batch_id, event_type, event_id, subject, data
+) FROM STDIN (NULL '{SEPARATOR}')
+"""
+_NULL = "null"
+
+
+def store_plain(
+    cr, intake: Intake, batch_ids: Mapping[int, int], now: datetime
+) -> list[tuple[int, str | None]]:
+    """Store the events of a request without corrections.
+
+    :param cr: database cursor
+    :param batch_ids: number of the request, per source id
+    :param now: naive UTC, when they arrived
+    :return: as ``usage_store_api.UsageStore.store``
+    """
+    targets = resolve(cr, intake)
+    left, found = [], []
+    for position, row in enumerate(intake.rows):
+        target = targets[row[2:5]]
+        if type(target) is str:
+            left.append((position, target))
+        else:
+            found.append((row[2], row[1], position, target))
+    if not found:
+        return left
+    found.sort(key=itemgetter(0, 1))
+    cr.execute(_NUMBER, [len(found)])
+    numbers = cr.fetchone()[0]
+    fresh = _insert_keys(cr, intake.rows, found, numbers)
+    if len(fresh) < len(found):
+        known = [n for n, number in enumerate(numbers) if number not in fresh]
+        left += [(found[n][2], None) for n in known]
+        gone = set(known)
+        numbers = [number for number in numbers if number in fresh]
+        found = [one for n, one in enumerate(found) if n not in gone]
+    _copy(cr, intake, batch_ids, now, zip(numbers, found, strict=True))
+    return left
+
+
+def resolve(cr, intake: Intake) -> dict:
+    """Return where the events of each source, type and subject go to.
+
+    :param cr: database cursor
+    :return: dict of (source id, type, subject) to (subscription id, account id), or to
+        why there is none
+    """
+    names = set(map(itemgetter(2, 3, 4), intake.rows))
+    if not names:
+        return {}
+    values = {
+        "company": intake.company_id,
+        "keys": list(intake.source_keys.values()),
+        "subjects": SEPARATOR.join({subject for _source, _type, subject in names}),
+        "separator": SEPARATOR,
+    }
+    cr.execute(_RESOLVE, values)
+    known = {(source, value): row for source, value, *row in cr.fetchall()}
+    result, accounts = {}, {}
+    for name in names:
+        source_id, event_type, subject = name
+        row = known.get((intake.source_keys[source_id], subject))
+        if row is None:
+            result[name] = "unknown_subject"
+            continue
+        partner, subscription, *target = row
+        if subscription is None and partner is not None:
+            accounts[name] = partner, event_type
+        result[name] = tuple(target) if target[0] else "no_subscription"
+    if accounts:
+        matched = _match(cr, intake.company_id, set(accounts.values()))
+        result |= {name: matched[one] for name, one in accounts.items()}
+    return result
+
+
+def _match(cr, company_id, wanted):
+    """Return the only subscription of accounts that has a meter for a type.
+
+    :param set wanted: (partner id, event type)
+    :return: dict of these, as :func:`resolve`
+    """
+    partners, types = zip(*wanted, strict=True)
+    values = {"company": company_id, "partners": list(partners), "types": list(types)}
+    cr.execute(_MATCH, values)
+    result = {}
+    for partner, event_type, match, *target in cr.fetchall():
+        reason = "ambiguous_subject" if match == 0 else "no_subscription"
+        result[partner, event_type] = tuple(target) if target[0] else reason
+    return result
+
+
+def _insert_keys(cr, rows, found, numbers):
+    """Return the numbers of the events nobody has stored yet."""
+    join = SEPARATOR.join
+    values = {
+        "sources": join([str(one[0]) for one in found]),
+        "ids": join([one[1] for one in found]),
+        "times": join([rows[one[2]][5] for one in found]),
+        "numbers": join(map(str, numbers)),
+        "separator": SEPARATOR,
+    }
+    cr.execute(_KEY, values)
+    return set(map(itemgetter(0), cr.fetchall()))
+
+
+def _copy(cr, intake, batch_ids, now, numbered):
+    """Write the events."""
+    rows, data, company = intake.rows, intake.data, intake.company_id
+    lines = []
+    for number, (source_id, event_id, position, target) in numbered:
+        _index, _id, _source, event_type, subject, time, _data = rows[position]
+        subscription_id, account_id = target
+        value = data[position]
+        if value == _NULL:
+            value = SEPARATOR
+        lines.append(
+            f"{number}\t{time}\t{now}\t{company}\t{source_id}\t{subscription_id}\t"
+            f"{account_id}\t{batch_ids[source_id]}\t{event_type}\t{event_id}\t"
+            f"{subject}\t{value}\n"
+        )
+    # JSON has no tabs and ends of lines, other texts are printable.
+    text = "".join(lines).replace("\\", "\\\\")
+    cr.copy_expert(_COPY, BytesIO(text.encode()))
