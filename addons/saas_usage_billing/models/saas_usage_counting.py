@@ -9,21 +9,17 @@ from odoo.tools import SQL, groupby
 from .usage_bucket import (
     Requests,
     add_requests,
-    find_differences,
-    forget_keys,
     rebuild_days,
     touched,
     voided,
 )
-from .usage_bucket_state import KEPT_DAYS, extend, sync_states, throw_away
+from .usage_bucket_state import extend, forget, sync_states
 
 #: Requests counted in one transaction.
 REQUESTS = 200
 #: Numbers further apart than this are read on their own: the events of one that ended
 #: late lie far from those of its neighbours.
 _APART = 2_000
-#: Part of the days that are compared with their events every day, and how far back.
-SHARE, CHECKED_DAYS = 0.01, 35
 DIFFERENCE = "usage.bucket_difference"
 
 
@@ -48,15 +44,9 @@ class SaasUsageCounting(models.AbstractModel):
             counted = self._count()
             if not cron._commit_progress(counted) or not counted:
                 break
-        while self._extend():
+        while self._extend() or self._forget():
             if not cron._commit_progress():
                 break
-
-    @api.model
-    def _cron_check(self):
-        """Compare some of the buckets with their events, forget old keys."""
-        self._check(SHARE)
-        forget_keys(self.env, self._get_today() - timedelta(days=KEPT_DAYS))
 
     # ------------------------------------------------------------------
     # Count
@@ -93,6 +83,16 @@ class SaasUsageCounting(models.AbstractModel):
         if not self._begin():
             return 0
         return extend(self.env, self._get_counted(), self._get_today())
+
+    @api.model
+    def _forget(self):
+        """Forget some of the buckets nobody asks for any more.
+
+        :return: number of pairs of subscription and meter; 0 when nothing is left
+        """
+        if not self._begin():
+            return 0
+        return forget(self.env, self._get_today())
 
     @api.model
     def _begin(self):
@@ -206,91 +206,3 @@ class SaasUsageCounting(models.AbstractModel):
 
         :param set subscription_ids: those that got events
         """
-
-    # ------------------------------------------------------------------
-    # Check
-    # ------------------------------------------------------------------
-    @api.model
-    def _check(self, share):
-        """Compare a part of the days with their events; what differs is made anew.
-
-        :param float share: part of all days, up to 1
-        """
-        if not self._begin():
-            return
-        today = self._get_today()
-        for meter in self._get_counted():
-            days = self._choose_days(meter, today, share)
-            differing = find_differences(self.env, meter, days)
-            if differing:
-                self._note_differences(meter, differing)
-                pairs = {(row[0], meter.meter_id) for row in differing}
-                throw_away(self.env, sorted(pairs))
-
-    @api.model
-    def _choose_days(self, meter, today, share, subscription_ids=None):
-        """Return (subscription, day) of the days to look at.
-
-        A day is left out while a request that took back events of it is not counted:
-        its bucket has them until then.
-
-        :param Counted meter: whose
-        :param float share: part of them
-        :param list subscription_ids: only these
-        """
-        return self.env.execute_query(
-            SQL(
-                """
-                WITH waiting AS MATERIALIZED (
-                    SELECT v.subscription_id, v.event_time
-                      FROM saas_usage_batch b
-                      JOIN saas_usage_event_void v ON v.batch_id = b.id
-                     WHERE b.is_counted IS NOT TRUE AND v.event_type = %(type)s
-                )
-                SELECT s.subscription_id, d.day::date
-                  FROM saas_usage_bucket_state s
-                  JOIN generate_series(%(first)s::date, %(today)s, '1 day') AS d(day)
-                    ON d.day >= s.complete_from
-                 WHERE s.meter_id = %(meter)s AND s.digest = %(digest)s
-                   AND (%(ids)s::integer[] IS NULL
-                        OR s.subscription_id = ANY(%(ids)s::integer[]))
-                   AND random() <= %(share)s
-                   AND NOT EXISTS (
-                       SELECT FROM waiting w
-                        WHERE w.subscription_id = s.subscription_id
-                          AND (w.event_time AT TIME ZONE 'UTC'
-                               AT TIME ZONE s.tz)::date = d.day::date
-                   )
-                """,
-                type=meter.spec.event_type,
-                first=today - timedelta(days=CHECKED_DAYS),
-                today=today,
-                meter=meter.meter_id,
-                digest=meter.digest,
-                ids=subscription_ids,
-                share=share,
-            )
-        )
-
-    @api.model
-    def _note_differences(self, meter, differing):
-        """Raise the exception of each subscription whose live figures were wrong."""
-        # sudo: as for the search
-        name = self.env["saas.meter"].sudo().browse(meter.meter_id).display_name
-        for subscription_id, own in groupby(differing, key=lambda row: row[0]):
-            days = ", ".join(str(day) for _subscription, day in own)
-            subscription = self.env["saas.subscription"].browse(subscription_id)
-            subscription._saas_raise(
-                DIFFERENCE,
-                self.env._(
-                    "Live figures of %(meter)s were not what the events of %(days)s add"
-                    " up to. They are counted anew; invoices read the events and are"
-                    " not concerned. Retry once counted, and report it if it comes"
-                    " back.",
-                    meter=name,
-                    days=days,
-                ),
-                queue="finance",
-                severity="high",
-                retry_method="saas_retry_bucket_difference",
-            )

@@ -27,6 +27,7 @@ _SUMS = {
     "latest": ("last",),
     "weighted_sum": ("total", "area"),
 }
+_STORED = SQL("JOIN saas_usage_event_store e ON e.subscription_id = s.subscription_id")
 _TEXT = "('string', 'number', 'boolean')"
 
 
@@ -152,19 +153,7 @@ def find_differences(env, counted: Counted, days: list[tuple[int, date]]):
         [subscription for subscription, _day in days],
         [day for _subscription, day in days],
     )
-    selection = SQL(
-        """
-        e.subscription_id = ANY(%(ids)s)
-        AND e.event_time >= %(start)s AND e.event_time < %(end)s
-        AND (e.subscription_id, %(day)s) IN (%(chosen)s) AND %(counted)s
-        """,
-        ids=sorted({subscription for subscription, _day in days}),
-        start=min(day for _subscription, day in days) - timedelta(days=1),
-        end=max(day for _subscription, day in days) + timedelta(days=2),
-        day=_local_day(),
-        chosen=chosen,
-        counted=_is_counted(),
-    )
+    selection = SQL("%s = e.chosen_day AND %s", _local_day(), _is_counted())
     return env.execute_query(
         SQL(
             """
@@ -180,8 +169,32 @@ def find_differences(env, counted: Counted, days: list[tuple[int, date]]):
             columns=columns,
             meter=counted.meter_id,
             chosen=chosen,
-            sums=_sums(counted, selection),
+            sums=_sums(counted, selection, _events_of(chosen, days)),
         )
+    )
+
+
+def _events_of(chosen: SQL, days: list[tuple[int, date]]) -> SQL:
+    """Return the source of the events ``e`` of some days, each read on its own."""
+    return SQL(
+        """
+        JOIN (%(chosen)s) d ON d.subscription_id = s.subscription_id
+        CROSS JOIN LATERAL (
+            SELECT x.*, d.day AS chosen_day
+              FROM saas_usage_event_store x
+             WHERE x.subscription_id = d.subscription_id
+               AND x.event_time >= %(day)s - interval '2 hours'
+               AND x.event_time < %(day)s + interval '26 hours'
+               AND x.event_time >= %(start)s AND x.event_time < %(end)s
+            OFFSET 0
+        ) e
+        """,
+        chosen=chosen,
+        # A clock that is set to another time moves it by less than two hours.
+        day=SQL("(d.day::timestamp AT TIME ZONE s.tz AT TIME ZONE 'UTC')"),
+        # The months it may be in.
+        start=min(day for _subscription, day in days) - timedelta(days=2),
+        end=max(day for _subscription, day in days) + timedelta(days=3),
     )
 
 
@@ -218,15 +231,6 @@ def voided(env, ids: list[int]) -> list[tuple[str, date, int]]:
     )
 
 
-def forget_keys(env, before: date):
-    """Delete the keys of days that no running period reaches back to.
-
-    :param env: environment
-    :param before: first day that is kept
-    """
-    env.cr.execute("DELETE FROM saas_usage_bucket_key WHERE day < %s", [before])
-
-
 def _is_counted() -> SQL:
     return SQL(
         "NOT EXISTS (SELECT FROM saas_usage_batch b"
@@ -239,18 +243,18 @@ def _local_day() -> SQL:
     return SQL("(e.event_time AT TIME ZONE 'UTC' AT TIME ZONE s.tz)::date")
 
 
-def _events(counted: Counted, selection: SQL) -> SQL:
+def _events(counted: Counted, selection: SQL, events: SQL = _STORED) -> SQL:
     """Return the source of the events ``e`` of a meter with their state ``s``."""
     return SQL(
         """
-          FROM saas_usage_event_store e
-          JOIN saas_usage_bucket_state s
-            ON s.subscription_id = e.subscription_id
-           AND s.meter_id = %(meter)s AND s.digest = %(digest)s
-         WHERE e.event_type = %(type)s AND %(fulfilled)s AND %(selection)s
+          FROM saas_usage_bucket_state s
+          %(events)s
+         WHERE s.meter_id = %(meter)s AND s.digest = %(digest)s
+           AND e.event_type = %(type)s AND %(fulfilled)s AND %(selection)s
           AND NOT EXISTS (SELECT FROM saas_usage_event_void v
                            WHERE v.source_id = e.source_id AND v.event_id = e.event_id)
         """,
+        events=events,
         meter=counted.meter_id,
         digest=counted.digest,
         type=counted.spec.event_type,
@@ -273,7 +277,7 @@ def _group(counted: Counted) -> SQL:
     return SQL("jsonb_build_array(%s)", SQL(", ").join(values))
 
 
-def _sums(counted: Counted, selection: SQL) -> SQL:
+def _sums(counted: Counted, selection: SQL, events: SQL = _STORED) -> SQL:
     """Return the statement that adds events up by subscription, day and group.
 
     Its columns are those of the buckets, null where the aggregation has no use for it.
@@ -313,7 +317,7 @@ def _sums(counted: Counted, selection: SQL) -> SQL:
         day=_local_day(),
         group=_group(counted),
         value=number(counted.spec.value_key) if kept else SQL("NULL"),
-        events=_events(counted, selection),
+        events=_events(counted, selection, events),
     )
 
 

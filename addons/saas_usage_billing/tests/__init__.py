@@ -3,6 +3,7 @@ from . import test_usage_rate
 from . import test_usage_screen
 from . import test_usage_source
 from . import test_usage_counting
+from . import test_usage_counting_care
 from . import test_usage_alert
 from . import test_usage_alert_rights
 from . import test_usage_store

@@ -1,0 +1,114 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from datetime import date, timedelta
+from unittest.mock import patch
+
+from odoo import Command
+from odoo.tests import tagged
+from odoo.tools import SQL
+
+from ..models.usage_bucket import find_differences
+from .test_usage_counting import FIRST, NOW, CountingCase
+
+
+@tagged("post_install", "-at_install")
+class TestUsageCountingCare(CountingCase):
+    """Buckets are checked, forgotten and kept small, and counting goes on meanwhile."""
+
+    def get_calls(self):
+        return self.subscription._get_current_usage(NOW)[0]["quantity"]
+
+    # Check --------------------------------------------------------------
+    def test_check_reads_only_the_days_it_looks_at(self):
+        for day in range(1, 29):
+            self.store(20, f"2026-03-{day:02}")
+        self.count_all()
+        (counted,) = self.calls_meter._get_counted()
+        days = [(self.subscription.id, date(2026, 3, day)) for day in (1, 28)]
+        read = (
+            "SELECT sum(seq_tup_read + idx_tup_fetch) FROM pg_stat_xact_user_tables"
+            " WHERE relname LIKE 'saas_usage_event_store%%'"
+        )
+        self.env.cr.execute("SET LOCAL enable_seqscan = off")
+        [[before]] = self.env.execute_query(SQL(read))
+        self.assertFalse(find_differences(self.env, counted, days))
+        [[after]] = self.env.execute_query(SQL(read))
+        # Of 560: those of the days and of the hours around them.
+        self.assertLessEqual(after - before, 80)
+
+    def test_check_waits_for_nobody(self):
+        self.store(5, "2026-03-10")
+        self.count_all()
+        self.env.cr.execute(
+            "UPDATE saas_usage_bucket SET events = events + 1 WHERE meter_id = %s",
+            [self.calls_meter.id],
+        )
+        with patch.object(type(self.counting), "_begin", lambda _self: False):
+            commits = []
+            self.counting._check(1, lambda: commits.append(1))
+        self.assertTrue(commits)
+        issue = self.env["saas.exception"].search(
+            [
+                ("code", "=", "usage.bucket_difference"),
+                ("res_id", "=", self.subscription.id),
+            ]
+        )
+        self.assertEqual(len(issue), 1)
+        self.assertEqual(self.get_calls(), 5)
+        self.count_all()
+        self.assertTrue(self.is_countable(self.calls_meter))
+        self.assertEqual(self.get_calls(), 5)
+
+    # States -------------------------------------------------------------
+    def test_counting_locks_only_what_changes(self):
+        self.store(1, "2026-03-10")
+        self.count_all()
+        locked = SQL("SELECT count(*) FROM saas_usage_bucket_state WHERE xmax != 0")
+        self.assertEqual(self.env.execute_query(locked), [(0,)])
+        self.store(1, "2026-03-10")
+        self.count_all()
+        self.assertEqual(self.env.execute_query(locked), [(0,)])
+
+    # Forget -------------------------------------------------------------
+    def test_old_buckets_are_forgotten(self):
+        users = self.create_meter("Users", "users", "unique", "path")
+        self.subscription.line_ids = [
+            Command.create(
+                {
+                    "product_id": self.create_product("Users", users).id,
+                    "date_start": FIRST,
+                }
+            )
+        ]
+        for day in ("2026-02-10", "2026-03-10"):
+            self.store(3, day, path="/")
+        self.count_all()
+        tables = ("saas_usage_bucket", "saas_usage_bucket_key")
+
+        def get_days():
+            return [
+                self.env.execute_query(
+                    SQL(
+                        "SELECT DISTINCT to_char(day, 'YYYY-MM') FROM %s"
+                        " WHERE subscription_id = %s",
+                        SQL.identifier(table),
+                        self.subscription.id,
+                    )
+                )
+                for table in tables
+            ]
+
+        before = get_days()
+        self.assertFalse(self.counting._forget())
+        self.assertEqual(get_days(), before)
+        self.assertIn(("2026-03",), before[0])
+        # 400 days after: what is older than the first of that month.
+        later = FIRST + timedelta(days=431)
+        with patch.object(type(self.counting), "_get_today", lambda _self: later):
+            while self.counting._forget():
+                pass
+            self.assertEqual(get_days(), [[], []])
+            # Nothing is made again, and what is asked for is read from the events.
+            self.count_all()
+            self.assertEqual(get_days(), [[], []])
+        self.assertFalse(self.is_countable(self.calls_meter))
+        self.assertEqual(self.get_calls(), 3)
