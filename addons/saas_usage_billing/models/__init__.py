@@ -45,8 +45,6 @@ from . import saas_usage_event_feed
 from . import saas_usage_event_upload
 from . import saas_usage_event_correction
 from . import saas_usage_event_type
-from . import saas_usage_event_kept
-from . import saas_usage_source_kept
 from . import saas_usage_quarantine
 from . import saas_usage_quarantine_feed
 from . import saas_usage_quarantine_replay
@@ -56,7 +54,6 @@ from . import saas_usage_control_job
 from . import saas_meter_control
 from . import saas_usage_control_rating
 from . import saas_usage_control_views
-from . import saas_usage_control_detached
 from . import saas_usage_quarantine_kpi
 from . import saas_subscription_usage_control
 from . import saas_subscription_usage_kpi
@@ -67,9 +64,7 @@ from . import res_config_settings_usage
 from . import sale_order
 from . import saas_subscription
 from . import saas_subscription_usage_periods
-from . import saas_usage_partition_retain
 from . import saas_subscription_usage_charges
-from . import saas_subscription_usage_detached
 from . import saas_subscription_usage_prices
 from . import saas_subscription_usage_values
 from . import saas_subscription_usage_year
@@ -82,7 +77,6 @@ from . import saas_usage_evidence
 from . import saas_usage_breakdown
 from . import saas_usage_listing
 from . import saas_charge
-from . import saas_charge_detached
 from . import saas_billing_run_charge_usage
 from . import account_move_usage
 from . import account_move_line_usage
@@ -110,12 +104,10 @@ from . import saas_billing_run_usage_scope
 from . import saas_billing_schedule_usage
 from . import saas_billing_run_line_anomaly
 from . import saas_usage_reading
-from . import saas_usage_reading_charge
 from . import saas_billing_run_usage_refresh
 from . import saas_billing_run_line_usage_refresh
 from . import res_company_usage_checks
 from . import res_config_settings_usage_checks
-from . import res_config_settings_usage_kept
 from . import saas_plan_usage
 from . import saas_plan_usage_minimum
 from . import saas_subscription_usage_commitment

@@ -25,21 +25,21 @@ class SaasUsageCounting(models.AbstractModel):
         self._check(SHARE, self.env["ir.cron"]._commit_progress)
 
     @api.model
-    def _check(self, share, commit=None):
+    def _check(self, share, after=None):
         """Compare a part of the days with their events; what differs is made anew.
 
         A sample is small: it is gone through to its end.
 
         :param float share: part of all days, up to 1
-        :param Callable commit: called after each portion
+        :param Callable after: called after each portion
         """
         today = self._get_today()
         for meter in self._get_counted():
             days = self._choose_days(meter, today, share)
             for begin in range(0, len(days), DAYS):
                 self._compare(meter, days[begin : begin + DAYS])
-                if commit:
-                    commit()
+                if after:
+                    after()
 
     @api.model
     def _compare(self, meter, days):
