@@ -1,9 +1,11 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from dataclasses import replace
 from decimal import Decimal
 
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.fields import Domain
+from odoo.tools import ormcache
 
 from ..engine.errors import TermsError
 from ..engine.meter import Spans, can_be_level
@@ -340,10 +342,11 @@ class SaasMeter(models.Model):
         return super().create(vals_list)
 
     def write(self, vals):
-        self.env.registry.clear_cache()
         for meter in self:
             if meter._is_redefined(vals):
                 meter._check_definition_free()
+        # Last: what is looked up on the way must not be remembered.
+        self.env.registry.clear_cache()
         return super().write(vals)
 
     @api.ondelete(at_uninstall=False)
@@ -368,19 +371,39 @@ class SaasMeter(models.Model):
         :return: ``MeterSpec``
         """
         self.ensure_one()
+        # A meter that is not saved has no definition to be remembered.
+        known = self._read_definition(self.id) if self.id else self._make_definition()
+        return replace(
+            known,
+            conditions=(*known.conditions, *conditions),
+            keys=known.keys if by_dimension else (),
+            rules=tuple(rules),
+        )
+
+    @api.model
+    @ormcache("meter_id")
+    def _read_definition(self, meter_id):
+        """Return what a meter computes by all its dimensions, read once.
+
+        :param int meter_id: id of the meter
+        :return: ``MeterSpec``
+        """
+        # sudo: a definition is the same for every reader
+        return self.sudo().browse(meter_id)._make_definition()
+
+    def _make_definition(self):
         kind = self.aggregation
         return MeterSpec(
             self.event_type,
             kind,
             self.value_key or None,
-            conditions=(*self._get_conditions(), *conditions),
+            conditions=self._get_conditions(),
             decimals=self.decimals,
             operation_key=(kind in TEXTUAL and self.operation_key) or None,
             percentile=self._get_percentile() if kind == "percentile" else None,
             spans=self._get_spans() if kind == "window" else None,
             is_level=self.is_level,
-            keys=tuple(self.dimension_ids.mapped("key")) if by_dimension else (),
-            rules=tuple(rules),
+            keys=tuple(self.dimension_ids.mapped("key")),
         )
 
     def _get_percentile(self):

@@ -60,11 +60,23 @@ class SaasMeterDimension(models.Model):
                     )
                 )
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        self.env.registry.clear_cache()
+        return super().create(vals_list)
+
     def write(self, vals):
         for dimension in self:
             if "key" in vals and vals["key"] != dimension.key:
                 dimension._check_unpriced()
+        # Last: what is looked up on the way must not be remembered.
+        self.env.registry.clear_cache()
         return super().write(vals)
+
+    def unlink(self):
+        result = super().unlink()
+        self.env.registry.clear_cache()
+        return result
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_priced(self):

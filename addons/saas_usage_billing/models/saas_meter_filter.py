@@ -106,15 +106,17 @@ class SaasMeterFilter(models.Model):
         return rows
 
     def write(self, vals):
-        self.env.registry.clear_cache()
         if set(vals) - {"sequence"}:
             self.meter_id._check_definition_free()
+        # Last: what is looked up on the way must not be remembered.
+        self.env.registry.clear_cache()
         return super().write(vals)
 
     def unlink(self):
-        self.env.registry.clear_cache()
         self.meter_id._check_definition_free()
-        return super().unlink()
+        result = super().unlink()
+        self.env.registry.clear_cache()
+        return result
 
     def _get_values(self):
         """Return the values as a list of texts, without empty ones."""

@@ -37,14 +37,17 @@ class SaasSubscription(models.Model):
         return [
             {
                 "period": period,
-                "conditions": priced[period]._get_part_conditions(price_id),
+                "conditions": prices._get_part_conditions(price_id),
                 "price": price,
                 "quantity": one.quantity,
                 "rated": self._rate_live(price, period, one) if price else None,
             }
             for period, measured in self._get_live_quantities(priced).items()
             for price_id, one in measured.items()
-            for price in [priced[period].browse(price_id or [])]
+            for prices in [priced[period]]
+            for price in [
+                prices.browse(price_id or []).with_prefetch(prices._prefetch_ids)
+            ]
         ]
 
     def _rate_live(self, price, period, measured):
@@ -130,20 +133,23 @@ class SaasSubscription(models.Model):
         now = datetime.now(timezone.utc)
         rows = subscription._get_current_usage(now)
         total = sum((row["rated"].amount for row in rows if row["rated"]), Decimal(0))
+        meters = subscription.env["saas.meter"].browse(
+            row["period"].meter_id for row in rows
+        )
         return {
             "subscription": subscription.name,
             "state": subscription.state,
             "currency": subscription.currency_id.name,
             "amount": str(total),
             "usage": [
-                subscription._prepare_usage_answer(row, now, by_day) for row in rows
+                subscription._prepare_usage_answer(row, meter, now, by_day)
+                for row, meter in zip(rows, meters, strict=True)
             ],
         }
 
-    def _prepare_usage_answer(self, row, now, by_day):
+    def _prepare_usage_answer(self, row, meter, now, by_day):
         """Return the API's answer about one product and price."""
         period, price, rated = row["period"], row["price"], row["rated"]
-        meter = self.env["saas.meter"].browse(period.meter_id)
         answer = {
             "meter": meter.code,
             "name": meter.name,

@@ -6,6 +6,7 @@ Invoices and previews of invoices read the events.
 
 from datetime import timedelta
 from decimal import Decimal
+from itertools import compress
 
 from odoo import api, models
 from odoo.exceptions import UserError
@@ -18,7 +19,13 @@ from ..engine.money import round_decimals
 from .saas_subscription_usage_periods import to_naive
 from .saas_usage_counting import DIFFERENCE
 from .usage_bucket import find_differences
-from .usage_bucket_read import Days, find_countable, is_behind, read_buckets
+from .usage_bucket_read import (
+    Asked,
+    Days,
+    find_countable,
+    is_behind,
+    read_buckets,
+)
 from .usage_store_api import DEFAULT, Window, get_store, get_store_name
 
 TICK = timedelta(microseconds=1)
@@ -37,9 +44,12 @@ class SaasSubscription(models.Model):
         :return: dict of period to dict of price id to ``Measured``
         """
 
-        def measure(meter, spec, periods):
-            days = [Days(one.window, one.start, one.end) for one in periods]
-            return self._measure_live(meter, spec, days)
+        def measure(parts):
+            wanted = [
+                (meter, spec, [Days(one.window, one.start, one.end) for one in periods])
+                for meter, spec, periods in parts
+            ]
+            return self._measure_live_parts(wanted)
 
         return self._measure_priced(priced, measure)
 
@@ -52,18 +62,41 @@ class SaasSubscription(models.Model):
         :param list periods: ``Days``
         :return: per period its groups, see ``UsageStore.aggregate``
         """
+        return self._measure_live_parts([(meter, spec, periods)])[0]
+
+    @api.model
+    def _measure_live_parts(self, parts):
+        """Measure periods of any number of meters in few statements.
+
+        :param list parts: (meter, spec, periods), see ``_measure_live``
+        :return: per part the groups of its periods
+        """
+        asked = [
+            Asked(counted, spec, period)
+            for meter, spec, periods in parts
+            for counted in meter._get_counted()
+            for period in dict.fromkeys(periods)
+        ]
         found = {}
-        for counted in meter._get_counted() if self._has_live_figures() else []:
-            own = list(dict.fromkeys(find_countable(self.env, counted, spec, periods)))
-            found.update(
-                zip(own, read_buckets(self.env, counted, spec, own), strict=True)
+        if asked and self._has_live_figures():
+            known = list(compress(asked, find_countable(self.env, asked)))
+            for one, groups in zip(known, read_buckets(self.env, known), strict=True):
+                found[one.spec, one.owner, one.days] = groups
+        result = []
+        for meter, spec, periods in parts:
+            own = {
+                period: found[key]
+                for period in periods
+                if (key := (spec, (period.window.subscription_id, meter.id), period))
+                in found
+            }
+            left = [period for period in periods if period not in own]
+            measured = get_store(self.env).aggregate(
+                spec, [period.window for period in left]
             )
-        left = [period for period in periods if period not in found]
-        measured = get_store(self.env).aggregate(
-            spec, [period.window for period in left]
-        )
-        found.update(zip(left, measured, strict=True))
-        return [found[period] for period in periods]
+            own.update(zip(left, measured, strict=True))
+            result.append([own[period] for period in periods])
+        return result
 
     @api.model
     def _has_live_figures(self):
@@ -102,11 +135,7 @@ class SaasSubscription(models.Model):
         """
         self.ensure_one()
         today = local_day(now, self.tz)
-        return [
-            period
-            for period in self._get_usage_periods(today + timedelta(days=1), True)
-            if period.start <= today < period.end
-        ]
+        return self._get_usage_periods(today + timedelta(days=1), True, after=today)
 
     def _prepare_live_facts(self, row, meter, now):
         """Return what the usage tab adds to a quantity: where it leads, what is free.

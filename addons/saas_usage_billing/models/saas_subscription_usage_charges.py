@@ -5,7 +5,6 @@ from collections import defaultdict
 from dataclasses import replace
 
 from odoo import models
-from odoo.fields import Domain
 from odoo.tools.misc import format_date
 
 from odoo.addons.saas_subscription_ops.engine.ledger import ProposedCharge
@@ -119,16 +118,16 @@ class SaasSubscription(models.Model):
         :return: dict of (currency, product template, plan or 0, subscription or 0) to
             ids, in the order they are tried
         """
-        scope = Domain("company_id", "=", self.company_id.id)
+        scope = [("company_id", "=", self.company_id.id)]
         if len(tuple(self._prefetch_ids)) == 1:
-            templates = sorted({one.product_tmpl_id for one in usage_periods})
-            scope &= (
-                Domain("product_tmpl_id", "in", templates)
-                & Domain("plan_id", "in", (self.plan_id.id, False))
-                & Domain("subscription_id", "in", (self.id, False))
-            )
+            templates = {one.product_tmpl_id for one in usage_periods}
+            scope += [
+                ("product_tmpl_id", "in", tuple(sorted(templates))),
+                ("plan_id", "in", (self.plan_id.id, False)),
+                ("subscription_id", "in", (self.id, False)),
+            ]
         cache = self.env.cr.cache.setdefault(CACHE, {})
-        key = "prices", scope, get_drafts(self.env)._ids
+        key = "prices", tuple(scope), get_drafts(self.env)._ids
         if key not in cache:
             table = defaultdict(list)
             for price in self._find_prices(scope).sorted(lambda one: one._get_order()):
@@ -139,12 +138,12 @@ class SaasSubscription(models.Model):
     def _find_prices(self, scope):
         """Return the prices that bill, or are simulated.
 
-        :param Domain scope: which of them
+        :param list scope: domain of them
         """
         # sudo: the difference must find the price, whoever computes it
         # Archived ones bill nothing new, whatever the caller's context asks to see.
         Price = self.env["saas.usage.price"].sudo().with_context(active_test=True)
-        prices = Price.search(scope & Domain("state", "=", "published"))
+        prices = Price.search([*scope, ("state", "=", "published")])
         drafts = get_drafts(Price.env)
         # In a simulation drafts stand in for all versions of their prices.
         return (

@@ -1,6 +1,7 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 """The periods of metered use, and what was used in them."""
 
+import functools
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, timedelta, timezone
@@ -53,24 +54,28 @@ class SaasSubscription(models.Model):
             lambda line: line.kind == "usage" and line.product_id.saas_meter_id
         )
 
-    def _get_usage_periods(self, until, running=False):
+    def _get_usage_periods(self, until, running=False, after=None):
         """Return the periods of metered use up to a day, since the beginning.
 
         Lines of the same product that follow or overlap each other are one.
 
         :param date until: exclusive; periods end on or before it
         :param bool running: return periods that begin before it instead
+        :param date after: leave out periods that end on or before it
         :return: list of ``UsagePeriod``
         """
         self.ensure_one()
         result = []
+        # Lines of the same days have the same periods.
+        grid = functools.cache(lambda *days: list(self._get_grid_periods(*days)))
         lines = self._get_usage_lines().sorted("date_start")
         for template, own in lines.grouped(
             lambda line: line.product_id.product_tmpl_id
         ).items():
             for line, start, end in self._merge_lines(own):
-                for served in self._cut_periods(start, end, until, running):
-                    result.append(self._make_period(line, template, *served))
+                for served in self._cut_periods(start, end, until, running, grid):
+                    if not after or served[1] > after:
+                        result.append(self._make_period(line, template, *served))
         return result
 
     def _merge_lines(self, lines):
@@ -90,13 +95,16 @@ class SaasSubscription(models.Model):
                 stretches.append((line, line.date_start, end))
         return stretches
 
-    def _cut_periods(self, start, end, until, running):
-        """Yield (start, end, days of the whole plan period) of a stretch."""
+    def _cut_periods(self, start, end, until, running, grid):
+        """Yield (start, end, days of the whole plan period) of a stretch.
+
+        :param grid: ``_get_grid_periods`` as a list
+        """
         bound = min(end, until) if end else until
         first = min(self.trial_end or self.date_start, start)
         # Late usage still gets on the invoice of its period.
         closed = until - timedelta(days=self.plan_id.grace_days)
-        for begins, ends, days in self._get_grid_periods(first, bound):
+        for begins, ends, days in grid(first, bound):
             served = max(begins, start)
             stop = min(filter(None, (ends, end)), default=None)
             if stop is None and running:
@@ -138,9 +146,11 @@ class SaasSubscription(models.Model):
             [period.window for period in priced], bounds or self._get_usage_bounds()
         )
 
-        def measure(meter, spec, periods):
-            windows = [period.window for period in periods]
-            return book.aggregate(meter.id, spec, windows)
+        def measure(parts):
+            return [
+                book.aggregate(meter.id, spec, [period.window for period in periods])
+                for meter, spec, periods in parts
+            ]
 
         result = self._measure_priced(priced, measure, bounds)
         if bounds:
@@ -153,8 +163,8 @@ class SaasSubscription(models.Model):
         """Measure periods with the same meter and prices at once.
 
         :param priced: dict of ``UsagePeriod`` to its prices
-        :param measure: called with meter, ``MeterSpec`` and periods, returns the groups
-            of each period
+        :param measure: called with a list of (meter, ``MeterSpec``, periods), returns
+            for each of them the groups of its periods
         :param bounds: ``Bounds`` of what is read besides
         :return: see ``_get_usage_quantities``
         """
@@ -163,10 +173,14 @@ class SaasSubscription(models.Model):
             alike[period.meter_id, prices._get_rules()].append(period)
         result = {}
         # sudo: whoever may see a charge need not be allowed to see the meter
-        Meter = self.env["saas.meter"].sudo()
-        for (meter_id, rules), own in alike.items():
-            meter = Meter.browse(meter_id)
-            measured = measure(meter, meter._get_spec(rules=rules), own)
+        meters = self.env["saas.meter"].sudo().browse(meter for meter, _rules in alike)
+        parts = [
+            (meter, meter._get_spec(rules=rules), own)
+            for meter, ((_id, rules), own) in zip(meters, alike.items(), strict=True)
+        ]
+        for (_meter, rules), own, measured in zip(
+            alike, alike.values(), measure(parts), strict=True
+        ):
             for period, groups in zip(own, measured, strict=True):
                 result[period] = self._share_out(priced[period], rules, groups)
         return {period: result[period] for period in priced}

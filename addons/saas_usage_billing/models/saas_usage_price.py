@@ -184,14 +184,14 @@ class SaasUsagePrice(models.Model):
 
         :param UsagePeriod period: its first day counts
         """
-        found = self.browse()
+        found = []
         for price in self:
             # Drafts are there in simulations only, whatever day they begin on.
             if price.state == "draft" or price._applies(period):
-                found += price
+                found.append(price.id)
                 if not price.match_count:
                     break
-        return found
+        return self.browse(found).with_prefetch(self._prefetch_ids)
 
     def _overlaps(self, other):
         self.ensure_one()

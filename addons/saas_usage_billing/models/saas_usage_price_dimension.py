@@ -60,6 +60,8 @@ class SaasUsagePrice(models.Model):
         :return: dict of key of the event's data to sorted list of texts
         """
         self.ensure_one()
+        if not self.match_count:
+            return {}
         return {
             dimension.key: sorted({match.value or "" for match in own})
             for dimension, own in sorted(
@@ -163,6 +165,8 @@ class SaasUsagePrice(models.Model):
     def _find_faults(self):
         """Yield what keeps the terms from being used: the field, and the cure."""
         yield from super()._find_faults()
+        if not self.match_count:
+            return
         dimensions = self.match_ids.dimension_id
         for foreign in dimensions.filtered(lambda one: one.meter_id != self.meter_id):
             yield self.env._(

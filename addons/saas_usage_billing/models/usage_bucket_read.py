@@ -1,9 +1,9 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-"""Buckets to quantities, for any number of periods of a meter in one statement."""
+"""Buckets to quantities, for any number of periods and meters in one statement."""
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -16,6 +16,7 @@ from ..engine.filters import Test, as_text, matches
 from ..engine.meter import Group, Measured
 from ..engine.money import ZERO
 from .usage_bucket import Counted
+from .usage_bucket_groups import find_crowded
 from .usage_bucket_state import KEPT_DAYS
 from .usage_store_api import MeterSpec, Window
 
@@ -30,6 +31,20 @@ class Days:
     window: Window
     first: date
     last: date
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question: what of which buckets, in which period."""
+
+    counted: Counted
+    spec: MeterSpec
+    days: Days
+
+    @property
+    def owner(self) -> tuple[int, int]:
+        """Return subscription and meter."""
+        return self.days.window.subscription_id, self.counted.meter_id
 
 
 def is_behind(env) -> bool:
@@ -53,46 +68,70 @@ def is_behind(env) -> bool:
     return found
 
 
-def find_countable(
-    env, counted: Counted, spec: MeterSpec, periods: Iterable[Days]
-) -> set[Days]:
-    """Return the periods the buckets of a meter are enough for.
+def find_countable(env, asked: Sequence[Asked]) -> list[bool]:
+    """Return for each question whether the buckets are enough for it.
 
     :param env: environment
-    :param counted: whose buckets
-    :param spec: what is to be measured
-    :param periods: of any subscriptions
+    :param asked: questions about any subscriptions and meters
     """
-    periods = list(periods)
-    if not _can_read(counted, spec):
-        return set()
+    readable = [_can_read(one.counted, one.spec) for one in asked]
+    owners = {one.owner: one.counted for one in asked}
+    if not any(readable):
+        return readable
     states = {
-        subscription: row
-        for subscription, *row in env.execute_query(
+        owner: (tz, complete_from)
+        for *owner, tz, complete_from in env.execute_query(
             SQL(
                 """
-                SELECT subscription_id, tz, CASE WHEN %(has_keys)s
-                           THEN GREATEST(complete_from, current_date - %(kept)s)
-                           ELSE complete_from END
-                  FROM saas_usage_bucket_state
-                 WHERE meter_id = %(meter)s AND digest = %(digest)s
-                   AND subscription_id = ANY(%(ids)s)
+                SELECT s.subscription_id, s.meter_id, s.tz, CASE WHEN w.has_keys
+                           THEN GREATEST(s.complete_from, current_date - %(kept)s)
+                           ELSE s.complete_from END
+                  FROM unnest(%(ids)s::integer[], %(meters)s::integer[],
+                              %(digests)s::text[], %(has_keys)s::boolean[])
+                           AS w(subscription_id, meter_id, digest, has_keys)
+                  JOIN saas_usage_bucket_state s
+                    ON s.subscription_id = w.subscription_id
+                   AND s.meter_id = w.meter_id AND s.digest = w.digest
                 """,
                 # Older keys are forgotten.
-                has_keys=counted.has_keys,
                 kept=KEPT_DAYS - 1,
-                meter=counted.meter_id,
-                digest=counted.digest,
-                ids=[period.window.subscription_id for period in periods],
+                ids=[subscription for subscription, _meter in owners],
+                meters=[meter for _subscription, meter in owners],
+                digests=[one.digest for one in owners.values()],
+                has_keys=[one.has_keys for one in owners.values()],
             )
         )
+        for owner in [tuple(owner)]
     }
-    result = set()
-    for period in periods:
-        tz, complete_from = states.get(period.window.subscription_id, (None, None))
-        if tz == period.window.tz and complete_from <= period.first:
-            result.add(period)
+    crowded = _find_crowded(
+        env,
+        [one for one, is_readable in zip(asked, readable, strict=True) if is_readable],
+    )
+    result = []
+    for one, is_readable in zip(asked, readable, strict=True):
+        tz, complete_from = states.get(one.owner, (None, None))
+        is_kept = tz == one.days.window.tz and complete_from <= one.days.first
+        result.append(is_readable and is_kept and one not in crowded)
     return result
+
+
+def _find_crowded(env, asked: Sequence[Asked]) -> set[Asked]:
+    """Return the questions about groups of days that have one group only."""
+    grouped = [one for one in asked if _needs_groups(one.counted, one.spec)]
+    if not grouped:
+        return set()
+    days = defaultdict(list)
+    for *owner, day in find_crowded(
+        env,
+        min(one.days.first for one in grouped),
+        {one.days.window.subscription_id for one in grouped},
+    ):
+        days[tuple(owner)].append(day)
+    return {
+        one
+        for one in grouped
+        if any(one.days.first <= day < one.days.last for day in days[one.owner])
+    }
 
 
 def _can_read(counted: Counted, spec: MeterSpec) -> bool:
@@ -123,34 +162,28 @@ def _needs_groups(counted: Counted, spec: MeterSpec) -> bool:
     return spec.is_grouped or bool(_get_tests(counted, spec))
 
 
-def read_buckets(
-    env, counted: Counted, spec: MeterSpec, periods: Iterable[Days]
-) -> list[dict[Group, Measured]]:
-    """Measure periods as ``UsageStore.aggregate`` does.
+def read_buckets(env, asked: Sequence[Asked]) -> list[dict[Group, Measured]]:
+    """Measure as ``UsageStore.aggregate`` does, whatever the number of meters.
 
     :param env: environment
-    :param counted: whose buckets
-    :param spec: what to measure
-    :param periods: those of ``find_countable``
-    :return: per period its groups; ``()``, always there, without grouping
+    :param asked: those of ``find_countable``
+    :return: per question its groups; ``()``, always there, without grouping
     """
-    periods = list(periods)
-    buckets = [defaultdict(list) for _period in periods]
-    tests = _get_tests(counted, spec)
-    for order, values, bucket in _read_sums(env, counted, spec, periods):
+    buckets = [defaultdict(list) for _one in asked]
+    for order, values, bucket in _read_sums(env, asked):
+        counted, spec = asked[order - 1].counted, asked[order - 1].spec
         data = _decode(counted, values)
-        if matches(tests, data):
+        if matches(_get_tests(counted, spec), data):
             buckets[order - 1][_assign(spec, data)].append(bucket)
-    keys = _read_keys(env, counted, spec, periods) if counted.has_keys else {}
+    keys = _read_keys(env, asked)
     result = []
-    for order, (period, groups) in enumerate(zip(periods, buckets, strict=True), 1):
-        if not spec.is_grouped:
+    for order, (one, groups) in enumerate(zip(asked, buckets, strict=True), 1):
+        if not one.spec.is_grouped:
             groups.setdefault((), [])
+        span = one.days.window.span
         result.append(
             {
-                texts: measure_buckets(
-                    spec.terms, own, period.window.span, keys.get(order, 0)
-                )
+                texts: measure_buckets(one.spec.terms, own, span, keys.get(order, 0))
                 for texts, own in sorted(groups.items())
             }
         )
@@ -174,28 +207,31 @@ def _assign(spec: MeterSpec, data: dict[str, object]) -> Group:
     return tuple(texts)
 
 
-def _chosen(periods: list[Days]) -> SQL:
+def _chosen(numbered: list[tuple[int, Asked]]) -> SQL:
     return SQL(
         """
-        unnest(%s::integer[], %s::date[], %s::date[]) WITH ORDINALITY
-            AS w(subscription_id, first, last, number)
+        unnest(%s::bigint[], %s::integer[], %s::integer[], %s::date[], %s::date[],
+               %s::boolean[], %s::boolean[])
+            AS w(number, subscription_id, meter_id, first, last, is_grouped, is_daily)
         """,
-        [period.window.subscription_id for period in periods],
-        [period.first for period in periods],
-        [period.last for period in periods],
+        [number for number, _one in numbered],
+        [one.days.window.subscription_id for _number, one in numbered],
+        [one.counted.meter_id for _number, one in numbered],
+        [one.days.first for _number, one in numbered],
+        [one.days.last for _number, one in numbered],
+        [_needs_groups(one.counted, one.spec) for _number, one in numbered],
+        # Spans of days are measured one by one.
+        [one.spec.aggregation == "window" for _number, one in numbered],
     )
 
 
-def _read_sums(env, counted: Counted, spec: MeterSpec, periods: list[Days]):
-    """Yield (number of the period, values of the dimensions, bucket)."""
-    needs_groups = _needs_groups(counted, spec)
-    grouped = SQL("b.grp::text" if needs_groups else "NULL::text")
-    # Spans of days are measured one by one.
-    day = SQL("b.day" if spec.aggregation == "window" else "NULL::date")
+def _read_sums(env, asked: Sequence[Asked]):
+    """Yield (number of the question, values of the dimensions, bucket)."""
     rows = env.execute_query(
         SQL(
             """
-            SELECT w.number, %(grp)s AS grp, %(day)s AS day, sum(b.events)::bigint,
+            SELECT w.number, CASE WHEN w.is_grouped THEN b.grp::text END AS grp,
+                   CASE WHEN w.is_daily THEN b.day END AS day, sum(b.events)::bigint,
                    sum(b.valued)::bigint, sum(b.total)::text, min(b.low)::text,
                    max(b.high)::text, sum(b.area)::text,
                    (array_agg(b.last_value::text ORDER BY b.last_time DESC,
@@ -206,14 +242,11 @@ def _read_sums(env, counted: Counted, spec: MeterSpec, periods: list[Days]):
                        FILTER (WHERE b.last_time IS NOT NULL))[1]
               FROM %(chosen)s
               JOIN saas_usage_bucket b
-                ON b.subscription_id = w.subscription_id AND b.meter_id = %(meter)s
+                ON b.subscription_id = w.subscription_id AND b.meter_id = w.meter_id
                AND b.day >= w.first AND b.day < w.last
              GROUP BY 1, 2, 3
             """,
-            grp=grouped,
-            day=day,
-            chosen=_chosen(periods),
-            meter=counted.meter_id,
+            chosen=_chosen(list(enumerate(asked, 1))),
         )
     )
     for number, values, at, events, valued, *numbers, last_time, last_id in rows:
@@ -237,25 +270,33 @@ def _read_sums(env, counted: Counted, spec: MeterSpec, periods: list[Days]):
         )
 
 
-def _read_keys(env, counted: Counted, spec: MeterSpec, periods: list[Days]):
-    """Return the number of keys per number of the period."""
+def _read_keys(env, asked: Sequence[Asked]) -> dict[int, int]:
+    """Return the number of keys per number of the question."""
+    result = {}
     # A key is in the table once a day.
-    number = "count(DISTINCT k.key)" if spec.aggregation == "unique" else "count(*)"
-    return dict(
-        env.execute_query(
-            SQL(
-                """
-                SELECT w.number, %(keys)s
-                  FROM %(chosen)s
-                  JOIN saas_usage_bucket_key k
-                    ON k.subscription_id = w.subscription_id
-                   AND k.meter_id = %(meter)s
-                   AND k.day >= w.first AND k.day < w.last
-                 GROUP BY w.number
-                """,
-                keys=SQL(number),
-                chosen=_chosen(periods),
-                meter=counted.meter_id,
-            )
+    for is_unique, count in ((True, "count(DISTINCT k.key)"), (False, "count(*)")):
+        numbered = [
+            (number, one)
+            for number, one in enumerate(asked, 1)
+            if one.counted.has_keys and (one.spec.aggregation == "unique") == is_unique
+        ]
+        if numbered:
+            result.update(_count_keys(env, numbered, SQL(count)))
+    return result
+
+
+def _count_keys(env, numbered: list[tuple[int, Asked]], count: SQL):
+    return env.execute_query(
+        SQL(
+            """
+            SELECT w.number, %(count)s
+              FROM %(chosen)s
+              JOIN saas_usage_bucket_key k
+                ON k.subscription_id = w.subscription_id
+               AND k.meter_id = w.meter_id AND k.day >= w.first AND k.day < w.last
+             GROUP BY w.number
+            """,
+            count=count,
+            chosen=_chosen(numbered),
         )
     )

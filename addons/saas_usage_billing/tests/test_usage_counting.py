@@ -12,7 +12,7 @@ from odoo.tests import tagged
 from ..engine.filters import Condition
 from ..models import saas_usage_counting, saas_usage_event_counting
 from ..models.usage_bucket import touched
-from ..models.usage_bucket_read import find_countable
+from ..models.usage_bucket_read import Asked, find_countable
 from ..models.usage_bucket_state import sync_states
 from ..models.usage_store_api import get_store
 from .common import UsageCase
@@ -46,7 +46,7 @@ class CountingCase(UsageCase):
         period = self.get_days(subscription)
         (counted,) = meter._get_counted()
         spec = meter._get_spec(**kwargs)
-        return bool(find_countable(self.env, counted, spec, [period]))
+        return find_countable(self.env, [Asked(counted, spec, period)])[0]
 
     def forbid_raw(self):
         """Make reading events a failure."""
@@ -197,8 +197,8 @@ class TestUsageCounting(CountingCase):
             for subscription in self.subscriptions:
                 period = self.get_days(subscription)
                 (counted,) = self.split._get_counted()
-                known = find_countable(self.env, counted, spec, [period])
-                self.assertEqual(bool(known), is_known, condition)
+                [known] = find_countable(self.env, [Asked(counted, spec, period)])
+                self.assertEqual(known, is_known, condition)
                 found = subscription._measure_live(self.split, spec, [period])
                 wanted = get_store(self.env).aggregate(spec, [period.window])
                 self.assertEqual(found, wanted, condition)
