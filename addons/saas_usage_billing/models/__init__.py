@@ -19,6 +19,7 @@ from . import saas_usage_price_part
 from . import saas_usage_price_terms
 from . import saas_usage_price_words
 from . import saas_usage_price_version
+from . import saas_usage_price_publish
 from . import saas_usage_price_tier
 from . import saas_usage_price_match
 from . import saas_usage_price_dimension

@@ -1,6 +1,7 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from odoo import Command, api, fields, models
 from odoo.exceptions import ValidationError
+from odoo.tools.misc import format_date
 
 from ..exceptions import UsagePriceError
 
@@ -186,7 +187,9 @@ class SaasUsageSimulation(models.Model):
                     )
                 )
             simulation._check_drafts()
-            if not simulation.is_correction:
+            if simulation.is_correction:
+                simulation._explain_corrections()
+            else:
                 simulation._check_not_invoiced()
             simulation.price_ids.action_publish()
             # sudo: see ``action_run``
@@ -218,24 +221,23 @@ class SaasUsageSimulation(models.Model):
             )
 
     def _check_not_invoiced(self):
-        for price in self.price_ids:
-            count = self.env["saas.charge"].search_count(
-                [
-                    ("ref", "=like", f"usage:{price.root_id.id}:%"),
-                    ("service_start", ">=", price.date_start),
-                ]
-            )
-            if count:
-                raise UsagePriceError(
-                    self.env._(
-                        "“%(name)s” begins on %(start)s, but %(count)s charges were"
-                        " booked for later periods, which it would correct. Let it"
-                        " begin later, or choose “Correct Invoiced Periods”.",
-                        name=price.name,
-                        start=price.date_start,
-                        count=count,
-                    )
+        for price in self.price_ids.filtered("corrected_count"):
+            raise UsagePriceError(
+                self.env._(
+                    "“%(name)s” begins on %(start)s, but %(count)s periods were"
+                    " invoiced since, which it would correct. Let it begin later, or"
+                    " choose “Correct Invoiced Periods”.",
+                    name=price.name,
+                    start=format_date(self.env, price.date_start),
+                    count=price.corrected_count,
                 )
+            )
+
+    def _explain_corrections(self):
+        """Give the drafts that reach back this simulation as their reason."""
+        reason = self.env._("Simulated and published as “%(name)s”", name=self.name)
+        for price in self.price_ids.filtered("corrected_count"):
+            price.correction_reason = price.correction_reason or reason
 
     # ------------------------------------------------------------------
     # Jobs

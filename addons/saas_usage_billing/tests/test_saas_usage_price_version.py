@@ -88,8 +88,43 @@ class TestSaasUsagePriceVersion(UsageCase):
     def test_backdated_version_corrects_under_the_same_reference(self):
         self.store(3, "2026-03-10")
         self.book(date(2026, 4, 1))
-        self.create_version(date(2026, 3, 1), unit_price=2).action_publish()
+        draft = self.create_version(date(2026, 3, 1), unit_price=2)
+        with self.assertRaisesRegex(UserError, "1 periods that were invoiced"):
+            draft.action_publish()
+        with Form(draft) as form:
+            self.assertEqual(form.corrected_count, 1)
+            form.date_start = date(2026, 4, 1)
+            self.assertEqual(form.corrected_count, 0)
+            form.date_start = date(2026, 3, 1)
+            form.correction_reason = "Agreed in February"
+        draft.action_publish()
+        self.assertIn("Agreed in February", draft.message_ids[0].body)
         self.assertEqual(self.due(date(2026, 4, 1)), [("adjustment", 3)])
+
+    def test_prices_that_take_over_from_others_need_a_reason(self):
+        self.store(3, "2026-03-10")
+        self.book(date(2026, 4, 1))
+        own = {"model": "standard", "unit_price": 5, "date_start": date(2026, 4, 1)}
+        agreed = self.create_price(subscription_id=self.subscription.id, **own)
+        self.assertFalse(agreed.corrected_count)
+        # A price of its own, for the plan, that begins in invoiced periods
+        plans = self.create_price(plan_id=self.plan.id, **own)
+        draft = plans.browse(plans.action_new_version()["res_id"])
+        draft.date_start = date(2026, 3, 1)
+        draft.date_end = date(2026, 4, 1)
+        with self.assertRaisesRegex(UserError, "Reason of the Correction"):
+            draft.action_publish()
+        draft.correction_reason = "Plan was agreed"
+        draft.action_publish()
+        self.book(date(2026, 4, 1))
+        # what is agreed closer is not taken over, what was reversed neither
+        listed = self.create_version(date(2026, 3, 1))
+        self.assertEqual((draft.booked_count, listed.corrected_count), (1, 0))
+        before = self.create_price(
+            subscription_id=self.subscription.id,
+            **own | {"date_start": date(2026, 3, 1), "date_end": date(2026, 4, 1)},
+        )
+        self.assertIn("1 periods", before.message_ids[0].body)
 
     def test_version_with_the_same_first_day_is_refused(self):
         draft = self.create_version(date(2026, 4, 1))
@@ -136,7 +171,9 @@ class TestSaasUsagePriceVersion(UsageCase):
     def test_archived_version_is_corrected_by_another_of_the_same_price(self):
         self.store(3, "2026-03-10")
         self.book(date(2026, 4, 1))
-        self.create_version(date(2026, 3, 1), unit_price=2).action_publish()
+        version = self.create_version(date(2026, 3, 1), unit_price=2)
+        version.correction_reason = "Agreed"
+        version.action_publish()
         self.price.active = False
         self.assertEqual(self.due(date(2026, 4, 1)), [("adjustment", 3)])
         self.book(date(2026, 4, 1))

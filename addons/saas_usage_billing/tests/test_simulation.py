@@ -136,9 +136,11 @@ class TestSimulation(UsageCase):
         self.subscription._book_history(MAY, "elsewhere")
         with self.assertRaises(UserError) as caught:
             simulation.action_publish()
-        self.assertIn("2 charges", caught.exception.args[0])
+        # of both subscriptions
+        self.assertIn("2 periods", caught.exception.args[0])
         simulation.is_correction = True
         simulation.action_publish()
+        self.assertIn("Twice the price", self.draft.correction_reason)
         self.assertEqual((simulation.state, self.draft.state), ("published",) * 2)
         due = self.subscription._get_unbooked_charges(MAY)
         self.assertEqual([charge.amount for charge in due], [10, 20])
