@@ -37,6 +37,7 @@ from . import saas_usage_event_counting
 from . import saas_meter_counting
 from . import saas_usage_counting
 from . import saas_usage_counting_check
+from . import saas_usage_counting_groups
 from . import saas_usage_threshold
 from . import saas_usage_alert
 from . import saas_usage_alert_steps

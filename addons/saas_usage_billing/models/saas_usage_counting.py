@@ -162,7 +162,9 @@ class SaasUsageCounting(models.AbstractModel):
                 subscriptions |= own
             for meter in meters:
                 if meter.spec.event_type in types:
-                    add_requests(self.env, meter, requests)
+                    crowded = add_requests(self.env, meter, requests)
+                    if crowded:
+                        self._note_crowded(meter, crowded)
         return subscriptions
 
     @api.model

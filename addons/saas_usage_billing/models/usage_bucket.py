@@ -14,6 +14,7 @@ from hashlib import sha256
 from odoo.tools import SQL
 
 from ..engine.bucket import EPOCH, KEYED
+from .usage_bucket_groups import capped, collapse
 from .usage_store_api import MeterSpec
 from .usage_store_sql import fulfilled, is_added, number, ticks
 
@@ -89,14 +90,15 @@ class Requests:
         return SQL(" AND ").join(parts)
 
 
-def add_requests(env, counted: Counted, requests: Requests):
+def add_requests(env, counted: Counted, requests: Requests) -> list[tuple[int, date]]:
     """Add the events of requests to the buckets of a meter.
 
     Exactly once is up to the caller: it marks the requests in the same transaction.
 
     :param env: environment
+    :return: subscription id and day of those that got too many groups
     """
-    _add(env, counted, requests.selection)
+    return _add(env, counted, requests.selection)
 
 
 def rebuild_days(env, counted: Counted, ids: Iterable[int], first: date, last: date):
@@ -169,7 +171,7 @@ def find_differences(env, counted: Counted, days: list[tuple[int, date]]):
             columns=columns,
             meter=counted.meter_id,
             chosen=chosen,
-            sums=_sums(counted, selection, _events_of(chosen, days)),
+            sums=_grouped(counted, selection, _events_of(chosen, days)),
         )
     )
 
@@ -321,6 +323,18 @@ def _sums(counted: Counted, selection: SQL, events: SQL = _STORED) -> SQL:
     )
 
 
+def _grouped(counted: Counted, selection: SQL, events: SQL | None = None) -> SQL:
+    """Return the sums as the buckets have them.
+
+    :param events: source of the events of whole days; None when the selected events
+        are added to others
+    """
+    sums = _sums(counted, selection, _STORED if events is None else events)
+    if not counted.spec.keys:
+        return sums
+    return capped(sums, counted.meter_id, events is None)
+
+
 def _latest(column: str) -> SQL:
     return SQL(
         "(array_agg(%s ORDER BY event_time DESC, id DESC)"
@@ -329,9 +343,12 @@ def _latest(column: str) -> SQL:
     )
 
 
-def _add(env, counted: Counted, selection: SQL):
-    """Add selected events to the buckets, and their keys."""
-    env.cr.execute(
+def _add(env, counted: Counted, selection: SQL) -> list[tuple[int, date]]:
+    """Add selected events to the buckets, and their keys.
+
+    :return: subscription id and day of those that got too many groups
+    """
+    days = env.execute_query(
         SQL(
             """
             INSERT INTO saas_usage_bucket AS b (
@@ -360,13 +377,15 @@ def _add(env, counted: Counted, selection: SQL):
                         ORDER BY l.at DESC, l.id DESC
                         LIMIT 1
                    )
+            RETURNING b.subscription_id, b.day
             """,
             meter=counted.meter_id,
-            sums=_sums(counted, selection),
+            sums=_grouped(counted, selection),
         )
     )
     if counted.has_keys:
         _add_keys(env, counted, selection)
+    return collapse(env, counted.meter_id, days) if counted.spec.keys else []
 
 
 def _add_keys(env, counted: Counted, selection: SQL):

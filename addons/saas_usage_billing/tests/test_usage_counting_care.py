@@ -6,6 +6,7 @@ from odoo import Command
 from odoo.tests import tagged
 from odoo.tools import SQL
 
+from ..models import usage_bucket_groups
 from ..models.usage_bucket import find_differences
 from .test_usage_counting import FIRST, NOW, CountingCase
 
@@ -112,3 +113,82 @@ class TestUsageCountingCare(CountingCase):
             self.assertEqual(get_days(), [[], []])
         self.assertFalse(self.is_countable(self.calls_meter))
         self.assertEqual(self.get_calls(), 3)
+
+    # Groups -------------------------------------------------------------
+    def make_crowd(self, values, day="2026-03-10"):
+        self.ingest(
+            [
+                self.event(
+                    time=f"{day}T12:00:00Z",
+                    data={"bytes": 1, "n": n + 1, "key": f"k{n}"},
+                )
+                for n in values
+            ]
+        )
+
+    def get_groups(self, meter):
+        query = SQL(
+            "SELECT grp::text, events, total::integer FROM saas_usage_bucket"
+            " WHERE meter_id = %s AND subscription_id = %s ORDER BY 1",
+            *(meter.id, self.subscription.id),
+        )
+        return self.env.execute_query(query)
+
+    def test_too_many_groups_become_one(self):
+        self.patch(usage_bucket_groups, "MAX_GROUPS", 3)
+        meter = self.create_meter(
+            *("Crowd", "crowd", "sum", "n"),
+            dimension_ids=[Command.create({"key": "key", "name": "Key"})],
+        )
+        self.subscription.line_ids = [
+            Command.create(
+                {
+                    "product_id": self.create_product("Crowd", meter).id,
+                    "date_start": FIRST,
+                }
+            )
+        ]
+        self.count_all()
+        spec, period = meter._get_spec(), self.get_days()
+        by_value = meter._get_spec(by_dimension=True)
+        issues = self.env["saas.exception"]
+        domain = [
+            ("code", "=", "usage.too_many_groups"),
+            ("res_id", "=", self.subscription.id),
+        ]
+        self.make_crowd(range(3))
+        self.count_all()
+        self.assertEqual(len(self.get_groups(meter)), 3)
+        self.assertFalse(issues.search(domain))
+        self.assertTrue(self.is_countable(meter, by_dimension=True))
+        # One more with the next request; then what comes behind it.
+        for number in (3, 4, 5):
+            self.make_crowd([number])
+            self.count_all()
+            total = sum(range(1, number + 2))
+            self.assertEqual(self.get_groups(meter), [("{}", number + 1, total)])
+        issue = issues.search(domain)
+        self.assertIn("take the dimension off", issue.name)
+        self.assertEqual(issue.occurrences, 1)
+        # Sums are right; who asks by value gets the events.
+        [groups] = self.subscription._measure_live(meter, spec, [period])
+        self.assertEqual(groups[()].quantity, 21)
+        self.assertFalse(self.is_countable(meter, by_dimension=True))
+        [groups] = self.subscription._measure_live(meter, by_value, [period])
+        self.assertEqual(len(groups), 6)
+        # Many at once, on a day that has groups of its own already.
+        self.make_crowd([0], "2026-03-11")
+        self.count_all()
+        self.make_crowd(range(5), "2026-03-11")
+        self.count_all()
+        self.assertEqual(len(self.get_groups(meter)), 2)
+        # The order makes no difference.
+        self.counting._check(1)
+        self.assertTrue(self.is_countable(meter))
+        self.assertFalse(
+            issues.search_count([("code", "=", "usage.bucket_difference")])
+        )
+        # Nothing of the kind for a week.
+        self.patch(type(self.env["ir.cron"]), "_commit_progress", lambda _cron: 9)
+        self.counting._cron_check()
+        self.assertEqual(issue.state, "resolved")
