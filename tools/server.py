@@ -164,7 +164,6 @@ def serve_command(
             **databases.cluster.odoo_options(),
             "data_dir": databases.data_dir,
             "db_name": database,
-            "dbfilter": f"^{database}$",
             "http_port": pages,
             "gevent_port": choose_port(first=pages + 1),
             "workers": workers,

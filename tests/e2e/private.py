@@ -192,7 +192,6 @@ def serve_command(cluster, source: str, database: str) -> tuple[list[str], Path]
         {
             **{name: str(value) for name, value in cluster.odoo_options().items()},
             "db_name": database,
-            "dbfilter": f"^{database}$",
             "http_port": str(pages),
             "gevent_port": str(choose_port(first=pages + 1)),
         }

@@ -34,7 +34,11 @@ def admit(method: str, parameters=None) -> dict[str, str]:
 
 def _count_call():
     environ = request.httprequest.environ
-    rate = request.env.user._get_saas_usage_rate()
+    user = request.env.user
+    company_id, rate = user._get_saas_usage_sender()
+    # As without it, but nobody has to fetch the user to know.
+    others = [one for one in user._get_company_ids() if one != company_id]
+    request.update_context(allowed_company_ids=[company_id, *others])
     # A transaction that failed is run again: still the same request.
     if not rate or "saas.usage_call" in environ:
         return

@@ -1,5 +1,6 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from odoo import fields, models
+from odoo.tools import SQL
 
 
 class ResUsers(models.Model):
@@ -15,10 +16,27 @@ class ResUsers(models.Model):
         "Allow between 0 (as the company) and 100,000 usage requests a second.",
     )
 
-    def _get_saas_usage_rate(self):
-        """Return how many requests a second the keys of the user may send.
+    def _get_saas_usage_sender(self):
+        """Return the company of a user who sends usage, and the rate of its keys.
 
-        :return: int, 0: no limit
+        Every request asks, and most need nothing else of the two: one row is read
+        where the ORM would fetch both whole.
+
+        :return: (id of the company, requests a second, 0: no limit)
         """
         self.ensure_one()
-        return self.saas_usage_rate or self.env.company.saas_usage_rate
+        self.flush_recordset(["company_id", "saas_usage_rate"])
+        self.env["res.company"].flush_model(["saas_usage_rate"])
+        [row] = self.env.execute_query(
+            SQL(
+                """
+                SELECT u.company_id, COALESCE(NULLIF(u.saas_usage_rate, 0),
+                                              c.saas_usage_rate, 0)
+                  FROM res_users u
+                  JOIN res_company c ON c.id = u.company_id
+                 WHERE u.id = %s
+                """,
+                self.id,
+            )
+        )
+        return row

@@ -4,6 +4,8 @@
 import json
 from decimal import Decimal, InvalidOperation
 
+import msgspec
+
 #: Decimals beyond this exponent are kept as text, so that no sum can be blown up.
 _MAX_EXPONENT = 400
 MAX_DEPTH = 40
@@ -49,6 +51,14 @@ def _get_inner(value):
 
 def _parse(text):
     try:
+        return _DECODER.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        # It refuses unpaired surrogates and long numbers, and its words are no help.
+        return _parse_slowly(text)
+
+
+def _parse_slowly(text):
+    try:
         return json.loads(text, parse_float=_number, parse_constant=_constant)
     except json.JSONDecodeError:
         raise
@@ -73,3 +83,6 @@ def _integer(text):
 
 def _constant(name):
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = msgspec.json.Decoder(float_hook=_number)

@@ -10,6 +10,7 @@ from . import test_usage_alert_rights
 from . import test_usage_store
 from . import test_usage_partition
 from . import test_usage_retention
+from . import test_usage_opening
 from . import test_void
 from . import test_void_billing
 from . import test_level
@@ -26,6 +27,7 @@ from . import test_upload
 from . import test_quarantine_volume
 from . import test_control
 from . import test_quarantine
+from . import test_api_key
 from . import test_aggregate
 from . import test_saas_meter
 from . import test_saas_usage_price

@@ -59,11 +59,11 @@ class TestUsageRate(UsageCase):
 
     def test_rate_of_the_user_beats_that_of_the_company(self):
         user = self.user.with_company(self.company)
-        self.assertEqual(user._get_saas_usage_rate(), 200)
+        self.assertEqual(user._get_saas_usage_sender()[1], 200)
         self.company.saas_usage_rate = 0
-        self.assertEqual(user._get_saas_usage_rate(), 0)
+        self.assertEqual(user._get_saas_usage_sender()[1], 0)
         user.saas_usage_rate = 5
-        self.assertEqual(user._get_saas_usage_rate(), 5)
+        self.assertEqual(user._get_saas_usage_sender()[1], 5)
 
     def test_rate_is_no_nonsense(self):
         with self.assertRaises(IntegrityError), mute_logger("odoo.sql_db"):

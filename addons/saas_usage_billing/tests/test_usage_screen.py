@@ -8,7 +8,7 @@ from itertools import count
 from odoo.tests import BaseCase, tagged
 
 from ..engine.event import ValidEvent, validate
-from ..models.usage_json import load
+from ..models.usage_json import _parse_slowly, load
 from ..models.usage_screen import (
     Need,
     _accept_plain,
@@ -154,6 +154,32 @@ class TestUsageScreen(UsageFixture, BaseCase):
         text = '{"n":0.1000000000000000000000000001,"t":"\\u0001","i":123}'
         self.assertEqual(json.loads(dump(load(text))), json.loads(text))
         self.assertIn("0.1000000000000000000000000001", dump(load(text)))
+
+    def test_json_is_read_the_same_fast_and_slowly(self):
+        pick = random.Random(20260402)
+        signs = [
+            *'{}[]",:019.eE+- tn',
+            '"a"',
+            "true",
+            "null",
+            "\\u00e9",
+            "\\ud800",
+            "é",
+        ]
+        texts = [
+            "".join(pick.choices(signs, k=pick.randrange(9))) for _n in range(9999)
+        ]
+        read = 0
+        for text in texts + ["-0", "9" * 401, '"\\ud800"', '"\ud800"', '{"a":1,"a":2}']:
+            try:
+                expected = repr(_parse_slowly(text))
+            except ValueError:
+                with self.assertRaises(ValueError, msg=text):
+                    load(text)
+                continue
+            self.assertEqual(repr(load(text)), expected, text)
+            read += 1
+        self.assertGreater(read, 100)
 
     def test_json_bombs_are_harmless(self):
         self.assertEqual(load("[1e999999]"), ["1e999999"])
