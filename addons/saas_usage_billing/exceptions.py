@@ -38,3 +38,7 @@ class UsageMappingError(UsageError):
 
 class UsageUploadError(UsageError):
     """A file of usage can't be read or imported like that."""
+
+
+class AmbiguousSubjectError(UsageError):
+    """Several customers are known by the name that was given."""

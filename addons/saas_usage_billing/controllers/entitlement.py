@@ -2,6 +2,7 @@
 from odoo import http
 from odoo.http import Response, request
 
+from ..exceptions import AmbiguousSubjectError
 from .dispatcher import ApiError, json_response
 from .usage_gate import admit
 from .usage_parameters import ENTITLEMENTS, MAX_LENGTH
@@ -29,15 +30,19 @@ class EntitlementController(http.Controller):
         given = admit("GET", ENTITLEMENTS)
         answer = None
         if len(subject) <= MAX_LENGTH and subject.isprintable():
-            answer = request.env["saas.subscription"]._get_entitlement_answer(
-                subject, **given
-            )
+            given["wallets"] = given["wallets"] == "1"
+            try:
+                answer = request.env["saas.subscription"]._get_entitlement_answer(
+                    subject, **given
+                )
+            except AmbiguousSubjectError as error:
+                raise ApiError(409, "ambiguous_subject", error.args[0]) from error
         if answer is None:
             raise ApiError(
                 404,
                 "unknown_subject",
-                "No single account is known by that name. Give the subject as in"
-                " events, and the source, if several know it.",
+                "No account is known by that name. Give the subject as in events, and"
+                " a source that knows it.",
             )
         return json_response(
             answer, 200, {"Cache-Control": f"private, max-age={MAX_AGE}"}

@@ -47,6 +47,7 @@ ERRORS = {
     403: ("forbidden",),
     404: ("unknown_subject", "unknown_source", "unknown_event"),
     405: ("method_not_allowed",),
+    409: ("ambiguous_subject",),
     413: ("too_large", "too_many_events"),
     415: ("unsupported_media_type", "unsupported_encoding"),
     422: ("bad_parameter", "bad_watermark", "not_all_stored", "unprocessable"),
@@ -60,6 +61,7 @@ _MEANING = {
     403: "The user of the key may not do that.",
     404: "Nothing is known by that name.",
     405: "The route has another method, see Allow.",
+    409: "Several customers are known by that name.",
     413: f"Over {MAX_BYTES} bytes, also unpacked, or over {MAX_EVENTS} events.",
     415: "Another content type or encoding than those accepted.",
     422: "A parameter or value that cannot be understood.",
@@ -236,17 +238,8 @@ def _current():
         "operationId": "getCurrentUsage",
         "summary": "Ask for quantity and amount of the running period",
         "description": "Give subject and source, or subscription.",
-        "parameters": [
-            *(
-                _parameter(
-                    name,
-                    {"type": "string", "enum": list(values)} if values else _text(),
-                )
-                for name, values in CURRENT_USAGE.items()
-            ),
-            _correlation_parameter(),
-        ],
-        "responses": _answers("Current", 404, *_ALWAYS),
+        "parameters": [*_parameters(CURRENT_USAGE), _correlation_parameter()],
+        "responses": _answers("Current", 404, 409, *_ALWAYS),
     }
 
 
@@ -257,10 +250,10 @@ def _entitlements():
         "description": "All features of the company, granted or not, and what is left.",
         "parameters": [
             _path_parameter("subject", "Subject as in events; it may have slashes."),
-            *(_parameter(name, _text()) for name in ENTITLEMENTS),
+            *_parameters(ENTITLEMENTS),
             _correlation_parameter(),
         ],
-        "responses": _answers("Entitlements", 404, *_ALWAYS),
+        "responses": _answers("Entitlements", 404, 409, *_ALWAYS),
     }
 
 
@@ -269,6 +262,16 @@ def _entitlements():
 # ----------------------------------------------------------------------
 def _text():
     return {"type": "string", "maxLength": MAX_LENGTH}
+
+
+def _parameters(allowed):
+    """Yield query parameters.
+
+    :param dict allowed: values by name, see ``usage_parameters``
+    """
+    for name, values in allowed.items():
+        schema = {"type": "string", "enum": list(values)} if values else _text()
+        yield _parameter(name, schema)
 
 
 def _parameter(name, schema, required=False):

@@ -150,6 +150,23 @@ _USED = _object(
     },
     required=["meter", "quantity"],
 )
+_WALLET = _object(
+    {
+        "name": {"type": "string"},
+        "currency": {"type": "string"},
+        "balance": {"type": "string", "description": "Not yet used by invoices."},
+        "live_balance": {
+            "type": "string",
+            "description": "Less usage that is not invoiced yet; may be below zero.",
+        },
+        "expires_on": {
+            "type": ["string", "null"],
+            "format": "date",
+            "description": "Day on which the next part of it is no longer there.",
+        },
+        "expiring": {"type": ["string", "null"], "description": "How much that is."},
+    }
+)
 CURRENT = _object(
     {
         "subscription": {"type": "string"},
@@ -157,6 +174,11 @@ CURRENT = _object(
         "currency": {"type": "string"},
         "amount": {"type": ["string", "null"]},
         "usage": {"type": "array", "items": _USED},
+        "wallets": {
+            "type": "array",
+            "description": "Prepaid credit that pays for it; none with wallets=0.",
+            "items": _WALLET,
+        },
     },
     required=["subscription", "state", "currency", "usage"],
 )
@@ -187,5 +209,11 @@ ENTITLED = _object(
                 }
             ),
         },
-    }
+        "wallets": {
+            "type": "array",
+            "description": "With wallets=1: prepaid credit of the account.",
+            "items": _WALLET,
+        },
+    },
+    required=["subject", "account_standing", "subscriptions"],
 )

@@ -4,6 +4,7 @@
 from odoo import http
 from odoo.http import Response, request
 
+from ..exceptions import AmbiguousSubjectError
 from .dispatcher import ApiError, correlation_id, json_response
 from .usage_body import read_events
 from .usage_gate import admit
@@ -60,13 +61,16 @@ class UsageController(http.Controller):
     def current(self, **_query) -> Response:
         """Answer quantity and amount of the current period, per meter."""
         given = admit("GET", CURRENT_USAGE)
-        by_day = given.pop("days") == "1"
-        found = request.env["saas.subscription"]._find_for_usage(**given)
-        if len(found) != 1:
+        by_day, wallets = (given.pop(name) == "1" for name in ("days", "wallets"))
+        try:
+            found = request.env["saas.subscription"]._find_for_usage(**given)
+        except AmbiguousSubjectError as error:
+            raise ApiError(409, "ambiguous_subject", error.args[0]) from error
+        if not found:
             raise ApiError(
                 404,
                 "unknown_subject",
-                "No single subscription is known by that name. Give subject and"
-                " source, or subscription=<number>.",
+                "No subscription is known by that name. Give subject and source, or"
+                " subscription=<number>.",
             )
-        return json_response(found._get_current_usage_answer(by_day))
+        return json_response(found._get_current_usage_answer(by_day, wallets))

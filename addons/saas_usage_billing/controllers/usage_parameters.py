@@ -11,8 +11,12 @@ TEXT = ()
 FLAG = ("0", "1")
 INGEST = {"details": ("problems", "all"), "dry_run": FLAG, "strict": FLAG}
 EVENT_STATUS = {"source": TEXT, "id": TEXT}
-ENTITLEMENTS = {"source": TEXT, "feature": TEXT}
-CURRENT_USAGE = {"subject": TEXT, "source": TEXT, "subscription": TEXT, "days": FLAG}
+ENTITLEMENTS = {"source": TEXT, "feature": TEXT, "wallets": FLAG}
+CURRENT_USAGE = {
+    **dict.fromkeys(("subject", "source", "subscription"), TEXT),
+    "days": FLAG,
+    "wallets": ("1", "0"),
+}
 
 
 def read_parameters(httprequest, allowed: Mapping[str, tuple]) -> dict[str, str]:

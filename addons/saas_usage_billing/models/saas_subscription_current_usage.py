@@ -13,7 +13,7 @@ from odoo.addons.saas_subscription_ops.engine.period import (
     local_day,
 )
 
-from ..exceptions import UsagePriceError
+from ..exceptions import AmbiguousSubjectError, UsagePriceError
 from .saas_subscription_usage_periods import to_naive
 
 
@@ -119,12 +119,13 @@ class SaasSubscription(models.Model):
             ],
         }
 
-    def _get_current_usage_answer(self, by_day=False):
+    def _get_current_usage_answer(self, by_day=False, wallets=True):
         """Return the body of the API's answer about current usage.
 
         Quantities and amounts are text, so that no digit is lost.
 
         :param bool by_day: also tell the quantity of each day so far
+        :param bool wallets: also tell the prepaid credit that pays for it
         :return: dict of plain values
         """
         self.ensure_one()
@@ -145,6 +146,9 @@ class SaasSubscription(models.Model):
                 subscription._prepare_usage_answer(row, meter, now, by_day)
                 for row, meter in zip(rows, meters, strict=True)
             ],
+            "wallets": subscription._get_paying_wallets()._prepare_answer(now)
+            if wallets
+            else [],
         }
 
     def _prepare_usage_answer(self, row, meter, now, by_day):
@@ -174,10 +178,12 @@ class SaasSubscription(models.Model):
     def _find_for_usage(self, subject="", source="", subscription=""):
         """Find the subscription an API client asks for, in its company.
 
-        :param str subject: subject as in events; needs ``source``
-        :param str source: code of the source
+        :param str subject: subject as in events
+        :param str source: code of the source that knows it so; empty: any the user may
+            ask by
         :param str subscription: number of the subscription
         :return: subscription, empty when there is none the user may ask for
+        :raise AmbiguousSubjectError: there are several
         """
         company = self.env.company
         foreign = self.env["saas.usage.event"]._get_sources_not_asked_by()
@@ -189,28 +195,59 @@ class SaasSubscription(models.Model):
             )
             if foreign:
                 found = found.filtered(lambda one: one._is_named_by_others(foreign))
-        elif subject and source:
-            External = self.env["saas.external.id"].sudo()
-            if External._normalise_key(source) in foreign:
-                return self.browse()
-            external = External._resolve_many(source, "subject", [subject], company)
-            found = Subscription.browse()
-            if subject in external:
-                found = external[subject].subscription_id or Subscription.search(
-                    [
-                        ("state", "in", ("trial", "active", "paused")),
-                        ("company_id", "=", company.id),
-                        (
-                            "commercial_partner_id",
-                            "=",
-                            external[subject].partner_id.commercial_partner_id.id,
-                        ),
-                        ("line_ids.kind", "=", "usage"),
-                    ]
-                )
+        elif subject:
+            found = Subscription._find_by_subject(subject, source, company, foreign)
         else:
             found = Subscription.browse()
+        if len(found) > 1:
+            raise AmbiguousSubjectError(self._get_ambiguous_message())
         return found.sudo(False)
+
+    @api.model
+    def _find_by_subject(self, subject, source, company, foreign):
+        """Find the subscriptions whose usage external ids name.
+
+        :param str source: code of the only source asked for; empty: any
+        :param list foreign: sources that are not asked, as external ids have them
+        :raise AmbiguousSubjectError: several accounts are known by the subject
+        """
+        External = self.env["saas.external.id"]
+        domain = [
+            ("company_id", "=", company.id),
+            ("kind", "=", "subject"),
+            ("value", "=", External._normalise_value(subject)),
+            ("source", "not in", foreign),
+        ]
+        if source:
+            domain.append(("source", "=", External._normalise_key(source)))
+        found, accounts = self.browse(), self.env["res.partner"]
+        for external in External.search(domain):
+            own = external.subscription_id
+            account = (own or external.partner_id).commercial_partner_id
+            found |= own or self._find_of_account(account, company)
+            accounts |= account
+        if len(accounts) > 1:
+            raise AmbiguousSubjectError(self._get_ambiguous_message())
+        return found
+
+    @api.model
+    def _find_of_account(self, account, company):
+        """Return the running subscriptions of an account that are charged by usage."""
+        return self.search(
+            [
+                ("state", "in", ("trial", "active", "paused")),
+                ("company_id", "=", company.id),
+                ("commercial_partner_id", "=", account.id),
+                ("line_ids.kind", "=", "usage"),
+            ]
+        )
+
+    @api.model
+    def _get_ambiguous_message(self):
+        return self.env._(
+            "Several customers or subscriptions are known by that name. Give the source"
+            " that means one of them or, for current usage, subscription=<number>."
+        )
 
     def _is_named_by_others(self, sources):
         """Return whether an external id of another source than these names it.

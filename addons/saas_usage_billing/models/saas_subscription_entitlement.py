@@ -11,6 +11,7 @@ from odoo.tools import SQL
 from odoo.addons.saas_subscription_ops.engine.period import local_day
 
 from ..engine.entitlement import NOTHING, remaining, resolve
+from ..exceptions import AmbiguousSubjectError
 from .saas_subscription_usage_periods import to_naive
 from .saas_usage_price import format_quantity
 
@@ -135,7 +136,9 @@ class SaasSubscription(models.Model):
     # Over HTTP
     # ------------------------------------------------------------------
     @api.model
-    def _get_entitlement_answer(self, subject, source="", feature="", now=None):
+    def _get_entitlement_answer(
+        self, subject, source="", feature="", wallets=False, now=None
+    ):
         """Return what a subject of the company may use, as the API answers it.
 
         Numbers are text, so that no digit is lost; a limit of None is none.
@@ -144,9 +147,10 @@ class SaasSubscription(models.Model):
         :param str source: code of the source that knows it so; empty: any the user may
             ask by
         :param str feature: code of the only feature asked for; empty: all
+        :param bool wallets: also tell the prepaid credit of the account
         :param now: aware UTC datetime, default now
-        :return: dict of plain values; None when nobody is known by that name, or
-            several accounts are
+        :return: dict of plain values; None when nobody is known by that name
+        :raise AmbiguousSubjectError: several accounts are
         """
         now = now or datetime.now(timezone.utc)
         company = self.env.company
@@ -161,12 +165,22 @@ class SaasSubscription(models.Model):
             foreign=self.env["saas.usage.event"]._get_sources_not_asked_by(),
         )
         found = Subscription._find_entitled(target, company, now)
-        if len({one.account_id for one in found}) != 1:
+        accounts = {one.account_id for one in found}
+        if not accounts:
             return None
+        if len(accounts) > 1:
+            raise AmbiguousSubjectError(self._get_ambiguous_message())
         own = {one.subscription_id: one for one in found if one.subscription_id}
+        credit = {}
+        if wallets:
+            account = Subscription.env["res.partner"].browse(accounts)
+            credit["wallets"] = Subscription._find_wallets(
+                account, company
+            )._prepare_answer(now)
         return {
             "subject": subject,
             "account_standing": found[0].standing,
+            **credit,
             "subscriptions": [
                 {
                     "subscription": one.name,

@@ -1,7 +1,7 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 """The wallets of a subscription, for staff and on the customer's page."""
 
-from odoo import fields, models
+from odoo import api, fields, models
 
 #: Movements on the customer's page.
 LAST = 20
@@ -24,11 +24,20 @@ class SaasSubscription(models.Model):
     def _get_paying_wallets(self):
         """Return the open wallets of the account in the subscription's currency."""
         self.ensure_one()
+        wallets = self._find_wallets(self.commercial_partner_id, self.company_id)
+        return wallets.filtered(lambda one: one.currency_id == self.currency_id)
+
+    @api.model
+    def _find_wallets(self, account, company):
+        """Return the open wallets of an account, in the order they pay.
+
+        :param account: ``res.partner``
+        :param company: ``res.company``
+        """
         return self.env["saas.wallet"].search(
             [
-                ("partner_id", "=", self.commercial_partner_id.id),
-                ("company_id", "=", self.company_id.id),
-                ("currency_id", "=", self.currency_id.id),
+                ("partner_id", "=", account.id),
+                ("company_id", "=", company.id),
                 ("state", "=", "open"),
             ],
             order="priority, id",

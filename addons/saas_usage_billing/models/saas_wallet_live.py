@@ -146,6 +146,40 @@ class SaasWallet(models.Model):
             for currency, wallets in self.grouped("currency_id").items()
         )
 
+    def _prepare_answer(self, now) -> list:
+        """Return what the API tells about wallets; amounts are text.
+
+        :param now: aware UTC datetime
+        :return: list of dicts of plain values, in the order they pay
+        """
+        live = self._get_live_balances(now)
+        result = []
+        for wallet in self:
+            expiring = wallet._get_expiring_grants()[:1]
+            result.append(
+                {
+                    "name": wallet.name,
+                    "currency": wallet.currency_id.name,
+                    "balance": wallet._to_text(wallet._to_money(wallet.balance)),
+                    "live_balance": wallet._to_text(live[wallet.id]),
+                    "expires_on": expiring.date_expiry.isoformat()
+                    if expiring
+                    else None,
+                    "expiring": wallet._to_text(wallet._to_money(expiring.remaining))
+                    if expiring
+                    else None,
+                }
+            )
+        return result
+
+    def _get_expiring_grants(self):
+        """Return the grants with something left that expire, the next one first."""
+        return self.grant_ids.filtered(
+            lambda grant: (
+                grant.state == "open" and grant.remaining and grant.date_expiry
+            )
+        ).sorted("date_expiry")
+
     def _prepare_portal_vals(self, limit: int) -> dict:
         """Return what the customer sees of the wallet.
 
@@ -176,10 +210,6 @@ class SaasWallet(models.Model):
                     "day": format_date(self.env, grant.date_expiry),
                     "amount": self._format_money(grant.remaining),
                 }
-                for grant in self.grant_ids.filtered(
-                    lambda grant: (
-                        grant.state == "open" and grant.remaining and grant.date_expiry
-                    )
-                ).sorted("date_expiry")
+                for grant in self._get_expiring_grants()
             ],
         }

@@ -7,6 +7,7 @@ from odoo.exceptions import AccessError, ValidationError
 from odoo.tests import TransactionCase, tagged
 from odoo.tools import mute_logger
 
+from ..exceptions import AmbiguousSubjectError
 from .common import NOW, UsageFixture
 
 
@@ -189,7 +190,8 @@ class TestEntitlement(EntitlementFixture, TransactionCase):
         other = self.create_partner("Globex")
         theirs = self.create_subscription(other)
         self.tie("client-1", theirs, source="CRM")
-        self.assertIsNone(self.ask())
+        with self.assertRaisesRegex(AmbiguousSubjectError, "Give the source"):
+            self.ask()
         for source, subscription in (("weblog", self.subscription), ("CRM", theirs)):
             [one] = self.ask(source=source)["subscriptions"]
             self.assertEqual(one["subscription"], subscription.name)

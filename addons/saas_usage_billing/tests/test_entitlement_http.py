@@ -70,6 +70,11 @@ class TestEntitlementHttp(EntitlementFixture, HttpCase):
         answer = self.get("team/a%20b")
         self.assertEqual(answer.json()["subject"], "team/a b")
 
+    def test_a_subject_of_several_accounts_is_a_conflict(self):
+        self.tie("client-1", partner=self.create_partner("Globex"), source="crm")
+        self.assertRefused(self.get("client-1"), 409, "ambiguous_subject")
+        self.assertEqual(self.get("client-1?source=weblog").status_code, 200)
+
     def test_what_is_not_known_or_not_understood(self):
         for subject in ("nobody", "x" * 300, "a%00b", "%E2%80%AE", "client-1%0A"):
             self.assertRefused(self.get(subject), 404, "unknown_subject")

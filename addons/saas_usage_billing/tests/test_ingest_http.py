@@ -448,6 +448,26 @@ class TestIngestHttp(UsageFixture, HttpCase):
             calls = next(row for row in answer["usage"] if row["meter"] == "calls")
             self.assertEqual((calls["quantity"], calls["amount"]), ("1", "0.00"))
 
+    def test_current_usage_of_several_is_a_conflict(self):
+        self.tie("client-1", partner=self.create_partner("Globex"), source="crm")
+        self.assertRefused(self.current(subject="client-1"), 409, "ambiguous_subject")
+        for params in (
+            {"subject": "client-1", "source": "weblog"},
+            {"subject": "client-1", "source": "weblog", "wallets": "0"},
+            {"subscription": self.subscription.name},
+        ):
+            answer = self.current(**params).json()
+            self.assertEqual(answer["subscription"], self.subscription.name)
+        # Nothing of them can be told.
+        self.assertRefused(
+            self.current(subject="client-1", source="crm"), 404, "unknown_subject"
+        )
+        self.create_subscription(self.partner)
+        self.tie("acme", partner=self.partner)
+        self.assertRefused(
+            self.current(subject="acme", source="weblog"), 409, "ambiguous_subject"
+        )
+
     def test_current_usage_of_nobody(self):
         self.assertRefused(
             self.current(subject="x", source="y"), 404, "unknown_subject"

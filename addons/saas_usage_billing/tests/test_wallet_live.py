@@ -6,9 +6,10 @@ from odoo.exceptions import AccessError, ValidationError
 from odoo.tests import freeze_time, new_test_user, tagged
 
 from .test_hold import APRIL
-from .test_wallet_billing import WalletBillingCase
+from .test_wallet_billing import JUNE, WalletBillingCase
 
 NOW = datetime(2026, 4, 10, 12, tzinfo=timezone.utc)
+SENDER = "saas_core.group_saas_core_integration"
 
 
 @tagged("post_install", "-at_install")
@@ -72,6 +73,48 @@ class TestWalletLive(WalletBillingCase):
         self.grant(self.wallet, 50)
         self.use()
         self.assertAlmostEqual(self.live(), 50)
+
+    # Over HTTP -------------------------------------------------------
+    def test_answers_tell_the_credit(self):
+        self.grant(self.wallet, 50, date_expiry=JUNE)
+        self.grant(self.wallet, 20, date_expiry=date(2026, 5, 1))
+        self.use("2026-04-05", 130)
+        wanted = {
+            "name": self.wallet.name,
+            "currency": "EUR",
+            "balance": "70.00",
+            "live_balance": "55.50",
+            "expires_on": "2026-05-01",
+            "expiring": "20.00",
+        }
+        with freeze_time(NOW):
+            sender = new_test_user(self.env, "wallet_sender", groups=SENDER)
+            asked = self.subscription.with_user(sender)
+            answer = asked._get_current_usage_answer()
+            self.assertEqual(answer["wallets"], [wanted])
+            answer = asked._get_current_usage_answer(wallets=False)
+            self.assertEqual(answer["wallets"], [])
+            ask = asked.browse()._get_entitlement_answer
+            self.assertEqual(ask("client-1", wallets=True)["wallets"], [wanted])
+            self.assertNotIn("wallets", ask("client-1"))
+
+    def test_answers_tell_the_credit_of_the_account_only(self):
+        self.grant(self.wallet, 50)
+        dollars = self.env.ref("base.USD")
+        dollars.active = True
+        closed = self.create_wallet(name="Closed")
+        closed.action_close()
+        other = self.create_wallet(name="Dollars", currency_id=dollars.id)
+        theirs = self.create_wallet(
+            name="Theirs", partner_id=self.create_partner("Globex").id
+        )
+        self.grant(theirs, 7)
+        answer = self.subscription._get_current_usage_answer()
+        self.assertEqual([one["name"] for one in answer["wallets"]], [self.wallet.name])
+        self.assertIsNone(answer["wallets"][0]["expires_on"])
+        answer = self.subscription._get_entitlement_answer("client-1", wallets=True)
+        names = {one["name"] for one in answer["wallets"]}
+        self.assertEqual(names, {self.wallet.name, other.name})
 
     # Low -------------------------------------------------------------
     def check(self):
@@ -185,6 +228,19 @@ class TestWalletLive(WalletBillingCase):
         ).create({})._create_payments()
         self.assertIn(invoice.payment_state, ("paid", "in_payment"))
         self.assertEqual(self.wallet.balance, 500)
+
+    def test_paid_credit_is_no_more_than_what_was_invoiced(self):
+        self.credit_product.saas_wallet_release = "paid"
+        order = self.top_up("order")
+        invoice = order._create_invoices()
+        invoice.invoice_line_ids.price_unit = 420
+        invoice.action_post()
+        self.env["account.payment.register"].with_context(
+            active_model="account.move", active_ids=invoice.ids
+        ).create({})._create_payments()
+        self.assertEqual(self.wallet.balance, 420)
+        order.saas_grant_credits()
+        self.assertEqual(self.wallet.balance, 420)
 
     def test_failing_top_up_is_an_exception(self):
         usd = self.env.ref("base.USD")
