@@ -1,6 +1,7 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 """Usage against its thresholds."""
 
+from datetime import datetime, timezone
 from decimal import Decimal
 
 from odoo import fields, models
@@ -13,6 +14,8 @@ from odoo.addons.saas_subscription_ops.models.saas_subscription_billing import (
 from ..engine.money import add
 from ..engine.threshold import Used, crossed
 from .usage_bucket_read import Days
+
+THRESHOLD_FAILED = "usage.threshold_failed"
 
 
 class SaasSubscription(models.Model):
@@ -47,6 +50,40 @@ class SaasSubscription(models.Model):
         action["domain"] = [("subscription_id", "=", self.id)]
         action["context"] = {}
         return action
+
+    def _try_thresholds(self, thresholds, now, resolves):
+        """Look at the thresholds; what fails is told and undoes nothing else.
+
+        :param thresholds: ``saas.usage.threshold``
+        :param now: aware UTC datetime
+        :param bool resolves: it failed before
+        """
+        error = self._saas_try(lambda one: one._check_thresholds(thresholds, now))
+        if error:
+            self._saas_raise(
+                THRESHOLD_FAILED,
+                self.env._(
+                    "The usage could not be compared with its thresholds: %(error)s"
+                    " It is tried again with the next events. Mend what is in the way"
+                    " and retry.",
+                    error=error,
+                ),
+                queue="customer_success",
+                retry_method="saas_retry_thresholds",
+            )
+        elif resolves:
+            self._saas_resolve(
+                THRESHOLD_FAILED, self.env._("Compared with the thresholds again.")
+            )
+
+    def saas_retry_thresholds(self):
+        """Look at the thresholds again, from the exception queue."""
+        self.check_access("read")
+        # sudo: whoever works on the queue may not open alerts
+        subscriptions = self.sudo()
+        thresholds = subscriptions.env["saas.usage.threshold"].search([])
+        for subscription in subscriptions:
+            subscription._check_thresholds(thresholds, datetime.now(timezone.utc))
 
     def _check_thresholds(self, thresholds, now):
         """Open an alert for every threshold reached, once per period.

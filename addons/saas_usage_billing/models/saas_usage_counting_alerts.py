@@ -6,9 +6,10 @@ from datetime import datetime, timezone
 from odoo import api, models
 from odoo.tools import SQL
 
+from .saas_subscription_threshold import THRESHOLD_FAILED
+
 #: Subscriptions looked at in one transaction.
 TOGETHER = 50
-FAILED = "usage.threshold_failed"
 
 
 class SaasUsageCounting(models.AbstractModel):
@@ -68,19 +69,11 @@ class SaasUsageCounting(models.AbstractModel):
             )
         )
         ids = [subscription for (subscription,) in rows]
+        subscriptions = self.env["saas.subscription"].browse(ids).exists()
+        failed = subscriptions._saas_get_open_exceptions(THRESHOLD_FAILED).mapped(
+            "res_id"
+        )
         thresholds = self.env["saas.usage.threshold"].search([])
-        for subscription in self.env["saas.subscription"].browse(ids).exists():
-            error = subscription._saas_try(
-                lambda record: record._check_thresholds(thresholds, now)
-            )
-            if error:
-                subscription._saas_raise(
-                    FAILED,
-                    self.env._(
-                        "The usage could not be compared with its thresholds:"
-                        " %(error)s. It is tried again with the next events.",
-                        error=error,
-                    ),
-                    queue="customer_success",
-                )
+        for subscription in subscriptions:
+            subscription._try_thresholds(thresholds, now, subscription.id in failed)
         return len(ids)

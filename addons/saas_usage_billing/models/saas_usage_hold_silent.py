@@ -11,6 +11,12 @@ class SaasUsageHold(models.Model):
 
     _inherit = "saas.usage.hold"
 
+    def saas_retry_release_reached(self):
+        """Release what waits for nothing any more, from the exception queue."""
+        self.check_access("read")
+        # sudo: whoever works on the queue may not release holds
+        self.sudo().filtered(lambda one: one.state == "open")._release_reached()
+
     def _release_reached(self):
         """Release the holds whose source has sent everything, or is waited for no more.
 

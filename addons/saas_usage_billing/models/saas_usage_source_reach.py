@@ -5,6 +5,8 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+RELEASE_FAILED = "usage.release_failed"
+
 
 class SaasUsageSource(models.Model):
     _inherit = "saas.usage.source"
@@ -111,7 +113,16 @@ class SaasUsageSource(models.Model):
         result = super()._cron_check_sources()
         # sudo: a job of the system
         holds = self.env["saas.usage.hold"].sudo()
-        holds.search(
-            [("kind", "=", "silent"), ("state", "=", "open")]
-        )._release_reached()
+        waiting = holds.search([("kind", "=", "silent"), ("state", "=", "open")])
+        if waiting._saas_try(lambda them: them._release_reached()):
+            # One of them is in the way of the others: each on its own.
+            for hold in waiting:
+                hold._saas_attempt(
+                    lambda one: one._release_reached(),
+                    RELEASE_FAILED,
+                    "saas_retry_release_reached",
+                    queue="finance",
+                    severity="high",
+                )
+        waiting.filtered(lambda one: one.state != "open")._saas_resolve(RELEASE_FAILED)
         return result

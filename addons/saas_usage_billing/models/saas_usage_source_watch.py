@@ -6,6 +6,7 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 SILENT = "usage.source_silent"
+CHECK_FAILED = "usage.source_check_failed"
 
 
 class SaasUsageSource(models.Model):
@@ -138,7 +139,21 @@ class SaasUsageSource(models.Model):
                 ("cadence_minutes", ">", 0),
             ]
         )
-        sources.try_lock_for_update()._check_silence(fields.Datetime.now())
+        now = fields.Datetime.now()
+        for source in sources.try_lock_for_update():
+            source._saas_attempt(
+                lambda one: one._check_silence(now),
+                CHECK_FAILED,
+                "saas_retry_source_check",
+                resolves=True,
+                severity="high",
+            )
+
+    def saas_retry_source_check(self):
+        """Look after the sources again, from the exception queue."""
+        self.check_access("read")
+        # sudo: whoever works on the queue may not write sources
+        self.sudo()._check_silence(fields.Datetime.now())
 
     def _check_silence(self, now):
         """Note who fell silent or sends again.

@@ -1,5 +1,6 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from datetime import date, datetime
+from unittest.mock import patch
 
 from odoo.exceptions import AccessError
 from odoo.tests import tagged
@@ -70,6 +71,27 @@ class TestSilentHold(HoldCase):
         self.bill_usage(APRIL, date(2026, 4, 2))
         self.assertEqual(self.booked(), 2)
         self.assertFalse(self.holds())
+
+    def test_hold_that_fails_keeps_no_other(self):
+        self.bill_usage()
+        broken, other = self.holds()
+        self.send("2026-04-01T00:00:00")
+        Hold, release = type(other), type(other)._release
+
+        def fail(hold, note):
+            if hold == broken:
+                raise ValueError("broken")
+            return release(hold, note)
+
+        with patch.object(Hold, "_release", fail):
+            self.env["saas.usage.source"]._cron_check_sources()
+        self.assertEqual((broken.state, other.state), ("open", "released"))
+        issue = self.env["saas.exception"].search(
+            [("code", "=", "usage.release_failed")]
+        )
+        self.assertEqual(issue.res_id, broken.id)
+        self.env["saas.usage.source"]._cron_check_sources()
+        self.assertEqual((broken.state, issue.state), ("released", "resolved"))
 
     def test_computing_releases_what_is_complete(self):
         self.bill_usage()

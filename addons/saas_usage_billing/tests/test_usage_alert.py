@@ -213,6 +213,21 @@ class TestUsageAlert(AlertCase):
         )
         self.assertEqual(exception.res_id, self.subscription.id)
         self.assertIn("broken", exception.name)
+        self.assertEqual(exception.retry_method, "saas_retry_thresholds")
+        # Mended: the next events, or the retry, end it.
+        self.store(1, "2026-03-11")
+        self.check()
+        self.assertEqual(exception.state, "resolved")
+        with patch.object(Subscription, "_check_thresholds", fail):
+            self.store(1, "2026-03-12")
+            self.check()
+            again = self.env["saas.exception"].search(
+                [("code", "=", "usage.threshold_failed"), ("state", "=", "open")]
+            )
+            again.with_user(self.csm).action_retry()
+            self.assertEqual(again.state, "open")
+        again.with_user(self.csm).action_retry()
+        self.assertEqual(again.state, "resolved")
 
     # Rules --------------------------------------------------------------
     def test_rules(self):
@@ -374,6 +389,32 @@ class TestAdoption(AlertCase):
         )
         self.assertEqual(fallen.activity_ids.user_id, self.csm)
         self.assertFalse(fallen.lead_id or fallen.mailed_at)
+
+    def test_one_that_fails_stops_no_other(self):
+        subscriptions = self.subscription + self.create_subscription(
+            self.create_partner("Other"), self.calls
+        )
+        broken, other = subscriptions
+        Subscription = type(other)
+        get_pairs = Subscription._get_usage_pairs
+
+        def fail(records, day):
+            if broken in records:
+                raise ValueError("broken")
+            return get_pairs(records, day)
+
+        today = date.today()
+        domain = [("code", "=", "adoption.check_failed"), ("res_id", "=", broken.id)]
+        with patch.object(Subscription, "_get_usage_pairs", fail):
+            subscriptions._check_adoption(today)
+            issue = self.env["saas.exception"].search(domain)
+            self.assertIn("broken", issue.name)
+            # Neither is looked at for ever.
+            self.assertEqual(subscriptions.mapped("usage_trend_date"), [today, today])
+            issue.with_user(self.csm).action_retry()
+            self.assertEqual(issue.state, "open")
+        issue.with_user(self.csm).action_retry()
+        self.assertEqual(issue.state, "resolved")
 
     def test_rules_off(self):
         self.switch_off()

@@ -1,5 +1,6 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from datetime import datetime, timedelta, timezone
+from unittest.mock import patch
 
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import freeze_time, tagged
@@ -45,6 +46,32 @@ class TestUsageSource(UsageCase):
             self.ingest([self.event(time=now.isoformat())], at=now)
 
     # Silence ------------------------------------------------------------
+    def test_source_that_fails_stops_no_other(self):
+        self.send(0)
+        other = self.env["saas.usage.source"].create(
+            {"name": "Other", "code": "other", "cadence_minutes": 1}
+        )
+        Source, check = type(other), type(other)._check_silence
+
+        def fail(source, now):
+            if source == self.source:
+                raise ValueError("broken")
+            return check(source, now)
+
+        # Longer than the age of the other one.
+        minutes = 365 * 24 * 60
+        with patch.object(Source, "_check_silence", fail):
+            self.check(minutes)
+        issue = self.env["saas.exception"].search(
+            [("code", "=", "usage.source_check_failed")]
+        )
+        self.assertEqual(issue.res_id, self.source.id)
+        self.assertTrue(other.is_silent)
+        self.assertFalse(self.source.is_silent)
+        self.check(minutes + 5)
+        self.assertEqual(issue.state, "resolved")
+        self.assertTrue(self.source.is_silent)
+
     def test_tolerance_follows_the_cadence(self):
         self.assertEqual(self.source.tolerance_minutes, 60)
         self.source.tolerance_minutes = 5
