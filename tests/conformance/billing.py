@@ -2,6 +2,7 @@
 """Kinds of billing cases: each turns a row into engine calls and checks."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
@@ -288,11 +289,12 @@ def dynamic_multiplier(row: Row, _content: Row) -> list[Check]:
 
 
 def late_events(row: Row, _content: Row) -> list[Check]:
-    """Bill running totals again when late events arrive."""
+    """Bill running totals again for late events; a minimum is due with the last run."""
     price = terms(row, need(row, "model"))
-    billed, got = ZERO, []
-    for run in need(row, "runs"):
-        amounts = rating.rate_cumulative(price, [number(units) for units in run])
+    runs, billed, got = need(row, "runs"), ZERO, []
+    for position, run in enumerate(runs, 1):
+        own = price if position == len(runs) else replace(price, minimum=None)
+        amounts = rating.rate_cumulative(own, [number(units) for units in run])
         total = usage.money.add(amounts)
         got.append(usage.money.subtract(total, billed))
         billed = total
