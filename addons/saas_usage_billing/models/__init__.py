@@ -85,6 +85,7 @@ from . import saas_usage_evidence
 from . import saas_usage_breakdown
 from . import saas_usage_listing
 from . import saas_charge
+from . import saas_usage_evidence_detached
 from . import saas_charge_detached
 from . import saas_billing_run_charge_usage
 from . import account_move_usage

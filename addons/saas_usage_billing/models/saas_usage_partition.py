@@ -4,17 +4,23 @@ from odoo.tools import SQL
 
 from .usage_fields import BigInteger
 
-STATES = [("attached", "In Use")]
+STATES = [
+    ("attached", "In Use"),
+    ("frozen", "Closed"),
+    ("detached", "Detached"),
+    ("dropped", "Dropped"),
+]
 
 
 class SaasUsagePartition(models.Model):
     """A month of stored usage: a table of its own in the database.
 
-    Written with the partition itself; people only look at it.
+    Made with the partition itself, changed by its buttons and the daily job.
     """
 
     _name = "saas.usage.partition"
     _description = "Stored Usage by Month"
+    _inherit = ["saas.mixin"]
     _log_access = False
     _order = "month desc"
     _rec_name = "name"
@@ -23,9 +29,15 @@ class SaasUsagePartition(models.Model):
         required=True, readonly=True, help="First day, UTC, of the events' own times."
     )
     name = fields.Char(string="Table", required=True, readonly=True)
-    state = fields.Selection(STATES, required=True, readonly=True)
+    state = fields.Selection(
+        STATES,
+        required=True,
+        readonly=True,
+        help="Closed: nothing comes in any more, invoices still follow from the events."
+        " Detached: a table of its own that nothing reads; what was invoiced stays.",
+    )
     rows_estimate = BigInteger(
-        string="Events",
+        string="Stored Events",
         compute="_compute_size",
         help="As the database estimates them, without counting.",
     )

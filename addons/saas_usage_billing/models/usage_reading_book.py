@@ -13,7 +13,7 @@ them once for all windows of a subscription.
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from ..engine.meter import Group, Measured
@@ -89,6 +89,22 @@ def load_groups(rows: Iterable) -> dict[Group, Measured]:
         tuple(texts): Measured(Decimal(quantity), count, tuple(map(Decimal, windows)))
         for texts, quantity, count, windows in rows
     }
+
+
+def dump_days(days) -> list:
+    """Return plain values of what days were measured to be.
+
+    :param days: dict of date to ``Measured``
+    """
+    return dump_groups({(day.isoformat(),): one for day, one in days.items()})
+
+
+def load_days(rows) -> dict:
+    """Return what ``dump_days`` wrote.
+
+    :param rows: plain values
+    """
+    return {date.fromisoformat(day): one for (day,), one in load_groups(rows).items()}
 
 
 class ReadingBook:

@@ -5,7 +5,8 @@
 ``saas_usage_event`` is the view the ORM reads. ``saas_usage_event_key`` holds every
 (source, id) ever stored, without the time, so that a repeat is known months later;
 ``saas_usage_event_void`` has every event that was taken back, by its id. All refuse
-UPDATE, DELETE and TRUNCATE for everybody, a detached partition, too.
+UPDATE, DELETE and TRUNCATE for everybody, a detached partition, too; keys and voids of
+months that are closed may be deleted, see ``usage_partition_schema``.
 ``saas_usage_source_type`` has what each source sends, ``saas_usage_call`` the tokens of
 the rate limit.
 """
@@ -15,7 +16,11 @@ from datetime import date
 from odoo.tools import SQL
 
 from .usage_bucket_schema import create_buckets, drop_buckets
-from .usage_partition_schema import create_partitions, note_partition
+from .usage_partition_schema import (
+    create_partitions,
+    drop_partitions,
+    note_partition,
+)
 
 STORE = "saas_usage_event_store"
 
@@ -84,15 +89,9 @@ CREATE OR REPLACE TRIGGER saas_usage_event_guard_row
 CREATE OR REPLACE TRIGGER saas_usage_event_guard_truncate
     BEFORE TRUNCATE ON saas_usage_event_store
     FOR EACH STATEMENT EXECUTE FUNCTION saas_usage_event_guard();
-CREATE OR REPLACE TRIGGER saas_usage_event_guard_row
-    BEFORE UPDATE OR DELETE ON saas_usage_event_key
-    FOR EACH ROW EXECUTE FUNCTION saas_usage_event_guard();
 CREATE OR REPLACE TRIGGER saas_usage_event_guard_truncate
     BEFORE TRUNCATE ON saas_usage_event_key
     FOR EACH STATEMENT EXECUTE FUNCTION saas_usage_event_guard();
-CREATE OR REPLACE TRIGGER saas_usage_event_guard_row
-    BEFORE UPDATE OR DELETE ON saas_usage_event_void
-    FOR EACH ROW EXECUTE FUNCTION saas_usage_event_guard();
 CREATE OR REPLACE TRIGGER saas_usage_event_guard_truncate
     BEFORE TRUNCATE ON saas_usage_event_void
     FOR EACH STATEMENT EXECUTE FUNCTION saas_usage_event_guard();
@@ -186,6 +185,7 @@ def drop_store(cr):
     :param cr: database cursor
     """
     drop_buckets(cr)
+    drop_partitions(cr)
     cr.execute(
         """
         DROP VIEW IF EXISTS saas_usage_event CASCADE;
@@ -194,7 +194,6 @@ def drop_store(cr):
         DROP TABLE IF EXISTS saas_usage_event_void CASCADE;
         DROP TABLE IF EXISTS saas_usage_source_type CASCADE;
         DROP TABLE IF EXISTS saas_usage_call CASCADE;
-        DROP TABLE IF EXISTS saas_usage_partition CASCADE;
         DROP SEQUENCE IF EXISTS saas_usage_event_id_seq;
         DROP FUNCTION IF EXISTS saas_usage_event_guard() CASCADE;
         DROP FUNCTION IF EXISTS saas_usage_match(integer, integer, text);
@@ -233,6 +232,7 @@ def ensure_partitions(cr, months):
     # remembers from the first look that there was no such table.
     cr.execute("LOCK TABLE saas_usage_event_store IN ACCESS SHARE MODE")
     missing = _missing(cr, months, names)
+    _check_open(cr, missing)
     for month in missing:
         _create_partition(cr, month)
     return [partition_name(month) for month in missing]
@@ -242,6 +242,13 @@ def _missing(cr, months, names):
     cr.execute("SELECT n FROM unnest(%s) n WHERE to_regclass(n) IS NULL", [names])
     absent = {name for (name,) in cr.fetchall()}
     return [month for month in months if partition_name(month) in absent]
+
+
+def _check_open(cr, months):
+    """Send away who does not know yet that months are closed."""
+    if not months:
+        return
+    cr.execute("SELECT saas_usage_check_open(%s)", [min(months)])
 
 
 def _create_partition(cr, month):

@@ -14,6 +14,8 @@ from odoo.addons.saas_subscription_ops.engine.period import day_start
 from ..engine.aggregate import AGGREGATIONS
 from ..engine.meter import Group, Measured, to_quantity
 from ..engine.money import CONTEXT
+from .usage_openings import get_detached_until, write_openings
+from .usage_partition_detach import detach_month
 from .usage_store_api import (
     DEFAULT,
     Bounds,
@@ -58,7 +60,8 @@ def read_bounds(cr) -> Bounds:
         return Bounds(0, (), None)
     floor = _find_ended(cr)
     if floor is None:
-        floor = batch_min - 10_000
+        # More than are open at the same time.
+        floor = batch_min - 1_000
     floor = max(floor, batch_max - _LOOK_BACK, 0)
     cr.execute(
         """
@@ -365,6 +368,16 @@ class PostgresUsageStore:
     ) -> set[int]:
         """See ``UsageStore.find_newer``."""
         return find_newer(self.env, looks, until)
+
+    def write_openings(
+        self, levels: Iterable[tuple[MeterSpec, Iterable[str]]], end: datetime
+    ) -> None:
+        """See ``UsageStore.write_openings``."""
+        write_openings(self.env, levels, get_detached_until(self.env), end)
+
+    def detach(self, month: date) -> None:
+        """See ``UsageStore.detach``."""
+        detach_month(self.env, month)
 
 
 register_store(DEFAULT, PostgresUsageStore)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from odoo.tools import SQL
 
 from ..engine.bucket import EPOCH
+from .usage_openings import get_detached_until, read_openings
 from .usage_store_api import BEGINNING, Bounds, MeterSpec, Window
 from .usage_store_sql import (
     aggregated,
@@ -74,9 +75,24 @@ def _cut(windows: Sequence[Window]) -> SQL:
 
 
 def _events(env, spec: MeterSpec, windows: Sequence[Window], bounds) -> SQL:
-    """Return the source of all events ``e`` up to the end of the last window."""
+    """Return the source of all events ``e`` up to the end of the last window.
+
+    Openings stand for those of months that are detached.
+    """
     # What was taken back counts, wherever it was.
     reach = [replace(window, start=BEGINNING) for window in windows]
+    detached = get_detached_until(env)
+    if detached:
+        return SQL(
+            """
+              FROM cut
+              JOIN %(source)s e
+                ON e.subscription_id = cut.subscription_id AND e.event_time < cut.last
+             WHERE %(counted)s
+            """,
+            source=read_openings(spec, detached),
+            counted=counted(env, spec.event_type, reach, bounds),
+        )
     return SQL(
         """
           FROM cut

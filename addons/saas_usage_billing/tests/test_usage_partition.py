@@ -42,11 +42,15 @@ class TestUsagePartition(UsageCase):
         self.partitions.invalidate_model()
         self.assertEqual(self.get(date(2021, 2, 1)).mapped("name"), [name])
 
-    @mute_logger("odoo.addons.base.models.ir_model")
+    @mute_logger("odoo.addons.base.models.ir_model", "odoo.addons.base.models.ir_rule")
     def test_administrators_and_auditors_look_and_nobody_edits(self):
         february = self.get(date(2021, 2, 1))
         for role in ("administrator", "auditor"):
             user = self.new_user(f"partition_{role}", role)
+            # A month is of all companies.
+            with self.assertRaises(AccessError):
+                february.with_user(user).read(["name"])
+            user.company_ids = self.env["res.company"].search([])
             self.assertTrue(february.with_user(user).size_text)
             with self.assertRaises(AccessError):
                 february.with_user(user).write({"state": "attached"})

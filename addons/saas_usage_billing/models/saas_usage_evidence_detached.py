@@ -1,0 +1,64 @@
+# License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+"""What charges rest on when the events behind them are detached."""
+
+from odoo import models
+
+from ..exceptions import UsageStoreError
+from .usage_reading_book import load_days, load_groups
+
+
+class SaasUsageEvidence(models.AbstractModel):
+    _inherit = "saas.usage.evidence"
+
+    def _get_kept_evidence(self):
+        """Return the reading that stands for events which are detached.
+
+        :return: ``saas.usage.reading``, empty: the events are in the store
+        :raise UsageStoreError: neither is there
+        """
+        # sudo: the evidence of the charge, whoever may read it
+        Reading = self.env["saas.usage.reading"].sudo()
+        until = self.env["saas.usage.partition"]._get_detached_until()
+        if not until:
+            return Reading
+        if self._name == "saas.charge":
+            found = Reading.search([("charge_id", "=", self.id)], limit=1)
+            if found:
+                return found
+        if self._get_usage_window().start < until:
+            raise UsageStoreError(
+                self.env._(
+                    "The events behind “%(name)s” are no longer kept. What was invoiced"
+                    " can be taken apart from its charge.",
+                    name=self.display_name,
+                )
+            )
+        return Reading
+
+    def _measure_usage(self, by_dimension=False):
+        """Take the answer from what was kept where the events are detached."""
+        kept = self._get_kept_evidence()
+        if not kept:
+            return super()._measure_usage(by_dimension)
+        return load_groups(kept.parts if by_dimension else kept.groups)
+
+    def _measure_usage_days(self):
+        """Take the answer from what was kept where the events are detached."""
+        kept = self._get_kept_evidence()
+        if not kept:
+            return super()._measure_usage_days()
+        return load_days(kept.days)
+
+    def action_view_usage_events(self, day=None, texts=None):
+        """Say where the events are when they are detached."""
+        self.ensure_one()
+        until = self.env["saas.usage.partition"]._get_detached_until()
+        if until and self.has_usage and self._get_usage_window(day).end <= until:
+            raise UsageStoreError(
+                self.env._(
+                    "The events of this charge are no longer kept here. Its days, tiers"
+                    " and dimensions are; single events are in the archive of what was"
+                    " detached, if there is one."
+                )
+            )
+        return super().action_view_usage_events(day, texts)
