@@ -7,7 +7,13 @@ from odoo import models
 
 from odoo.addons.saas_subscription_ops.exceptions import PreviewChangedError
 
-from .saas_subscription_wallet import PREFIX, read_uses, split_ref
+from .saas_subscription_wallet import (
+    PREFIX,
+    TAXES,
+    CreditTaxes,
+    read_uses,
+    split_ref,
+)
 
 #: Context key: what may be used of the wallets of a batch that is computed.
 BOOK = "saas_wallet_book"
@@ -61,6 +67,12 @@ class SaasBillingRunLine(models.Model):
     # ------------------------------------------------------------------
     # Posted
     # ------------------------------------------------------------------
+    def _create_moves(self, groups: list, charges: dict):
+        """Find the taxes of usage that wallets pay once per customer and product."""
+        known = CreditTaxes()
+        groups = [group.with_context(**{TAXES: known}) for group in groups]
+        return super()._create_moves(groups, charges)
+
     def _book(self, groups, charges, moves):
         """Write the movements of the wallets together with the charges.
 
@@ -110,7 +122,7 @@ class SaasBillingRunLine(models.Model):
                 )
 
     def _use_credits(self, rows):
-        """Write one movement per charge of a wallet.
+        """Write one movement per charge of a wallet, all of them at once.
 
         :param list rows: (run line, engine row of a wallet)
         """
@@ -121,7 +133,15 @@ class SaasBillingRunLine(models.Model):
             ]
         )
         by_key = {(c.subscription_id.id, c.ref, c.revision): c for c in booked}
-        for line, row in rows:
-            charge = by_key[line.subscription_id.id, row.ref, row.revision]
-            wallet = self.env["saas.wallet"].browse(split_ref(row.ref)[0])
-            wallet._use(charge, read_uses(charge.details))
+        wallets = self.env["saas.wallet"]
+        wallets._use(
+            [
+                (
+                    wallets.browse(split_ref(row.ref)[0]),
+                    charge,
+                    read_uses(charge.details),
+                )
+                for line, row in rows
+                for charge in [by_key[line.subscription_id.id, row.ref, row.revision]]
+            ]
+        )

@@ -17,6 +17,15 @@ from ..engine.wallet import give_back
 ZERO = Decimal(0)
 #: Charges of wallets: ``wallet:<wallet>:<ref of the usage>``.
 PREFIX = "wallet:"
+#: Context key: the taxes that are known already while invoices are made.
+TAXES = "saas_wallet_taxes"
+
+
+class CreditTaxes(dict):
+    """Taxes by bill-to address, company, fiscal position and product.
+
+    Nobody can send its type over RPC.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +278,16 @@ class SaasSubscription(models.Model):
         :param ProposedCharge charge: engine row of a wallet
         :return: command for ``account.move.line.tax_ids``
         """
+        product = self._get_tax_product(charge)
+        known = self.env.context.get(TAXES)
+        if not isinstance(known, CreditTaxes):
+            return self._find_credit_taxes(product)
+        key = self.bill_to_id, self.company_id, self.fiscal_position_id, product
+        if key not in known:
+            known[key] = self._find_credit_taxes(product)
+        return known[key]
+
+    def _find_credit_taxes(self, product) -> list:
         vals = {
             "move_type": "out_invoice",
             "partner_id": self.bill_to_id.id,
@@ -279,7 +298,6 @@ class SaasSubscription(models.Model):
             vals["fiscal_position_id"] = self.fiscal_position_id.id
         move = self.env["account.move"].new(vals)
         builder = self.env["saas.invoice.builder"].with_company(self.company_id)
-        product = self._get_tax_product(charge)
         return builder._get_product_defaults(move, product)["tax_ids"]
 
 

@@ -10,6 +10,7 @@ from odoo.addons.saas_subscription_ops.models.saas_subscription import LIVE_STAT
 
 from ..engine.commitment import roll_over
 from ..engine.wallet import next_expiry
+from .saas_wallet_ledger import CANCEL, VOID
 
 EXPIRY_FAILED = "wallet.expiry_failed"
 
@@ -117,7 +118,7 @@ class SaasWallet(models.Model):
         """
         if not grant.rollover_max:
             return Decimal(0)
-        ended = (f"expire:{grant.id}:", f"void:{grant.id}:")
+        ended = tuple(f"{one}{grant.id}:" for one in ("expire:", VOID, CANCEL))
         earlier = grant.entry_ids.transaction_id.filtered(
             lambda movement: movement.ref.startswith(ended)
         )

@@ -1,8 +1,11 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from decimal import Decimal
+
 from odoo import api, fields, models
 
 from ..engine.wallet import Grant
 from ..exceptions import WalletError
+from .saas_wallet_ledger import CANCEL
 
 KINDS = [
     ("paid", "Paid"),
@@ -133,6 +136,22 @@ class SaasWalletGrant(models.Model):
     def _unlink_never(self):
         raise WalletError(
             self.env._("A grant can't be deleted. Void what is left of it.")
+        )
+
+    def _get_taken_by_cancellation(self):
+        """Return what was taken back because the order was cancelled.
+
+        :return: Decimal
+        """
+        self.ensure_one()
+        entries = self.entry_ids.filtered(
+            lambda entry: (
+                entry.account == "available"
+                and entry.transaction_id.ref.startswith(f"{CANCEL}{self.id}:")
+            )
+        )
+        return sum(
+            (self.wallet_id._to_money(-entry.amount) for entry in entries), Decimal(0)
         )
 
     def _to_engine(self, reserved: dict) -> list[Grant]:

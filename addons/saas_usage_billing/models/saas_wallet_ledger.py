@@ -3,7 +3,7 @@
 
 from decimal import Decimal
 
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.tools import SQL
 
 from odoo.addons.saas_subscription_ops.models.saas_subscription_billing import (
@@ -13,6 +13,11 @@ from odoo.addons.saas_subscription_ops.models.saas_subscription_billing import (
 from ..engine.errors import EngineError
 from ..engine.wallet import allocate
 from ..exceptions import WalletError
+
+#: References of what is taken back: by hand for good, and until the order is confirmed
+#: again. Both go on with the grant's id.
+VOID = "void:"
+CANCEL = "cancel:"
 
 
 class SaasWallet(models.Model):
@@ -85,34 +90,42 @@ class SaasWallet(models.Model):
     # ------------------------------------------------------------------
     # Out and back
     # ------------------------------------------------------------------
-    def _use(self, charge, uses):
-        """Book what a charge took from the grants, or gave back to them.
+    @api.model
+    def _use(self, rows):
+        """Book what charges took from grants, or gave back to them, all at once.
 
-        :param charge: booked ``saas.charge``
-        :param list uses: (grant id, amount), above zero where it was taken, below
+        :param list rows: (wallet, booked ``saas.charge``, uses) in the order they are
+            booked; uses are (grant id, amount), above zero where it was taken, below
             where it is given back
-        :return: ``saas.wallet.transaction``
+        :return: ``saas.wallet.transaction``, in their order
         """
-        self.ensure_one()
-        entries = []
-        for grant_id, amount in uses:
-            entries.append(("available", grant_id, -amount))
-            entries.append(("used", grant_id, amount))
-        taken = sum((amount for _grant, amount in uses), Decimal(0))
-        movement = self._book_movement(
-            "use" if taken > 0 else "return",
-            f"charge:{charge.id}",
-            charge.name,
-            entries,
-            charge_id=charge.id,
-        )
-        back = self.env["saas.wallet.grant"].browse(
-            grant_id for grant_id, amount in uses if amount < 0
-        )
+        movements, back = [], set()
+        for wallet, charge, uses in rows:
+            entries = []
+            for grant_id, amount in uses:
+                entries.append(("available", grant_id, -amount))
+                entries.append(("used", grant_id, amount))
+                if amount < 0:
+                    back.add(grant_id)
+            taken = sum((amount for _grant, amount in uses), Decimal(0))
+            movements.append(
+                (
+                    wallet,
+                    {
+                        "kind": "use" if taken > 0 else "return",
+                        "ref": f"charge:{charge.id}",
+                        "name": charge.name,
+                        "charge_id": charge.id,
+                    },
+                    entries,
+                )
+            )
+        result = self._book_movements(movements)
         # What was closed holds money again: it is used, or expires once more.
         # sudo: the state is written by these steps only
-        back.sudo().filtered(lambda grant: grant.state != "open").state = "open"
-        return movement
+        closed = self.env["saas.wallet.grant"].sudo().browse(back)
+        closed.filtered(lambda grant: grant.state != "open").state = "open"
+        return result
 
     def _void(self, grants, reason: str):
         """Take back what is left of grants, see ``_void_free``.
@@ -127,11 +140,12 @@ class SaasWallet(models.Model):
                 )
             )
 
-    def _void_free(self, grants, reason: str) -> Decimal:
+    def _void_free(self, grants, reason: str, prefix: str = VOID) -> Decimal:
         """Take back what is left of grants, less what previews of invoices reserved.
 
         :param grants: ``saas.wallet.grant`` of the wallet
         :param str reason: why, for people
+        :param str prefix: ``VOID``, or ``CANCEL`` for what a cancelled order takes back
         :return: what was taken back
         """
         self.ensure_one()
@@ -150,7 +164,7 @@ class SaasWallet(models.Model):
                 continue
             self._book_movement(
                 "void",
-                f"void:{grant.id}:{len(grant.entry_ids)}",
+                f"{prefix}{grant.id}:{len(grant.entry_ids)}",
                 reason,
                 [("available", grant.id, -left), ("source", grant.id, left)],
             )
@@ -180,25 +194,33 @@ class SaasWallet(models.Model):
         :return: ``saas.wallet.transaction``
         """
         self.ensure_one()
-        change = sum(
-            (amount for account, _grant, amount in entries if account == "available"),
-            Decimal(0),
-        )
+        given = {"kind": kind, "ref": ref, "name": name, **vals}
+        return self._book_movements([(self, given, entries)])
+
+    @api.model
+    def _book_movements(self, rows):
+        """Write transactions with their entries, all at once.
+
+        :param list rows: (wallet, values of the transaction, entries), see
+            ``_book_movement``
+        :return: ``saas.wallet.transaction``, in their order
+        """
+        today = fields.Date.context_today(self)
         # sudo: the ledger is written by these steps only
-        wallet = self.sudo()
-        transaction = wallet.env["saas.wallet.transaction"].create(
-            {
-                "wallet_id": self.id,
-                "kind": kind,
-                "ref": ref,
-                "name": name,
-                "date": fields.Date.context_today(self),
-                "amount": float(change),
-                "correlation": wallet._saas_correlation(),
-                **vals,
-            }
+        ledger = self.env["saas.wallet.transaction"].sudo()
+        transactions = ledger.create(
+            [
+                {
+                    "wallet_id": wallet.id,
+                    "date": today,
+                    "amount": float(_get_change(entries)),
+                    "correlation": wallet.sudo()._saas_correlation(),
+                    **vals,
+                }
+                for wallet, vals, entries in rows
+            ]
         )
-        wallet.env["saas.wallet.entry"].create(
+        ledger.env["saas.wallet.entry"].create(
             [
                 {
                     "transaction_id": transaction.id,
@@ -206,17 +228,19 @@ class SaasWallet(models.Model):
                     "grant_id": grant_id,
                     "amount": float(amount),
                 }
+                for transaction, (_wallet, _vals, entries) in zip(
+                    transactions, rows, strict=True
+                )
                 for account, grant_id, amount in entries
             ]
         )
         # The database keeps what is left of the grants.
         self.env.flush_all()
-        grants = self.env["saas.wallet.grant"].browse(
-            grant_id for _account, grant_id, _amount in entries
-        )
-        grants.invalidate_recordset(["remaining"])
-        self.invalidate_recordset(["balance"])
-        return transaction
+        self.env["saas.wallet.grant"].browse(
+            {grant_id for row in rows for _account, grant_id, _amount in row[2]}
+        ).invalidate_recordset(["remaining"])
+        self.browse({row[0].id for row in rows}).invalidate_recordset(["balance"])
+        return transactions
 
     def _allocate(self, amount: Decimal, service, reserved: dict) -> list:
         """Return which grants pay for a service, as far as they go.
@@ -294,3 +318,11 @@ class SaasWallet(models.Model):
 
     def _format_money(self, amount) -> str:
         return self.currency_id.format(float(amount))
+
+
+def _get_change(entries) -> Decimal:
+    """Return what entries change of the balance."""
+    return sum(
+        (amount for account, _grant, amount in entries if account == "available"),
+        Decimal(0),
+    )

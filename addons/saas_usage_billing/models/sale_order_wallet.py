@@ -4,6 +4,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
+from .saas_wallet_ledger import CANCEL
+
 GRANT_FAILED = "wallet.grant_failed"
 
 
@@ -43,8 +45,10 @@ class SaleOrder(models.Model):
     def saas_grant_credits(self) -> bool:
         """Put the prepaid credit of confirmed orders into the account's wallet.
 
-        Safe to repeat: an order line is credited once. A failure never reaches the
-        caller (who may be a customer signing), it becomes an exception.
+        Safe to repeat: an order line is credited once. An order that was cancelled and
+        is confirmed again gets what its cancellation took back, no more. A failure
+        never reaches the caller (who may be a customer signing), it becomes an
+        exception.
 
         :return: True
         """
@@ -76,15 +80,14 @@ class SaleOrder(models.Model):
             grants = self.env["saas.wallet.grant"].sudo()
             grants = grants.search([("order_line_id", "in", order.order_line.ids)])
             for wallet, own in grants.grouped("wallet_id").items():
-                wallet._void_free(
-                    own, order.env._("%(order)s was cancelled.", order=order.name)
-                )
+                reason = order.env._("%(order)s was cancelled.", order=order.name)
+                wallet._void_free(own, reason, CANCEL)
         return True
 
     def _saas_do_grant_credits(self):
         self.ensure_one()
         for line in self.order_line.filtered("product_id.saas_wallet_credit"):
-            if line._saas_is_credit_released() and not line._saas_get_grants():
+            if line._saas_is_credit_released() and line._saas_find_missing_credit():
                 line._saas_grant_credit(self._saas_find_wallet(line))
 
     def _saas_find_wallet(self, line):

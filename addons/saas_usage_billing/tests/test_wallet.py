@@ -2,6 +2,7 @@
 from datetime import date
 from decimal import Decimal
 
+from freezegun import freeze_time
 from psycopg2 import IntegrityError, errors
 
 from odoo import Command
@@ -393,10 +394,61 @@ class TestTopUp(WalletCase):
         order.saas_void_credits()
         self.assert_in_balance(self.wallet)
 
-        # confirmed again, it is not granted again
+        # confirmed again: what was used of it stays used, the rest is there again
+        for _again in range(2):
+            order.action_draft()
+            order.action_confirm()
+            order.saas_grant_credits()
+            self.assertEqual(self.wallet.balance, 700)
+            order._action_cancel()
+            self.assertEqual(self.wallet.balance, 0)
+        self.assert_in_balance(self.wallet)
+
+    def test_cancelled_order_is_not_granted_by_a_retry(self):
+        order = self.order()
+        order._action_cancel()
+        order.saas_retry_grant_credits()
+        self.assertEqual(self.wallet.balance, 0)
+
+    def test_what_was_taken_back_by_hand_does_not_come_again(self):
+        order = self.order()
+        self.wallet._void(self.wallet.grant_ids, "Money given back")
+        order.saas_grant_credits()
+        order._action_cancel()
         order.action_draft()
         order.action_confirm()
         self.assertEqual(self.wallet.balance, 0)
+
+    def test_credit_confirmed_again_has_new_terms(self):
+        self.credit_product.saas_wallet_months = 1
+        with freeze_time("2026-03-01"):
+            order = self.order(discount=10)
+            order._action_cancel()
+            order.action_draft()
+        with freeze_time("2026-06-01"):
+            order.action_confirm()
+        after = self.wallet.grant_ids.filtered(lambda one: one.state == "open")
+        self.assertEqual(
+            {row.kind: row.amount for row in after}, {"paid": 900, "promotional": 100}
+        )
+        self.assertEqual(set(after.mapped("date_expiry")), {date(2026, 7, 1)})
+
+    def test_taxes_in_the_price_are_no_credit(self):
+        country = self.env.ref("base.de").id
+        own = {"company_id": self.company.id, "country_id": country}
+        group = self.env["account.tax.group"].create({"name": "VAT", **own})
+        tax = self.env["account.tax"].create(
+            {
+                "name": "VAT 25 included",
+                "amount": 25,
+                "price_include_override": "tax_included",
+                "type_tax_use": "sale",
+                "tax_group_id": group.id,
+                **own,
+            }
+        )
+        self.order(tax_ids=[Command.set(tax.ids)])
+        self.assertEqual(self.wallet.balance, 800)
 
     def test_failure_is_an_exception_with_a_retry(self):
         self.wallet.action_close()

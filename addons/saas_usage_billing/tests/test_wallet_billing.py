@@ -344,6 +344,37 @@ class TestWalletBilling(WalletBillingCase):
         self.assertEqual((self.wallet.balance, self.wallet.reserved), (0, 0))
         self.assert_in_balance(self.wallet)
 
+    def test_credits_of_a_run_are_booked_at_once(self):
+        self.traffic.taxes_id = self.tax
+        other = self.create_subscription(
+            [{"product_id": self.traffic.id}], date_start=MARCH, tz="UTC"
+        )
+        self.tie("client-2", other)
+        second = self.create_wallet(name="More")
+        self.grant(self.wallet, 30)
+        self.grant(second, 500)
+        self.use()
+        self.store(500, "2026-03-10", subject="client-2")
+        wallets, subscriptions = type(self.wallet), type(self.subscription)
+        booked, taxed = [], []
+        book, find = wallets._book_movements, subscriptions._find_credit_taxes
+        self.patch(
+            wallets,
+            "_book_movements",
+            lambda own, rows: booked.append(len(rows)) or book(own, rows),
+        )
+        self.patch(
+            subscriptions,
+            "_find_credit_taxes",
+            lambda own, product: taxed.append(product) or find(own, product),
+        )
+        self.post(self.approve(self.prepare()))
+        # calls and traffic of the one, traffic of the other, from two wallets
+        self.assertEqual(booked, [4])
+        self.assertEqual(len(taxed), 2)
+        self.assert_in_balance(self.wallet)
+        self.assert_in_balance(second)
+
     def test_two_runs_never_reserve_the_same_money(self):
         self.grant(self.wallet, 60)
         self.use()
