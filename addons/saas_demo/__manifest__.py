@@ -18,6 +18,7 @@
         "data/project_project_data.xml",
         "data/project_project_migration_data.xml",
         "data/product_template_data.xml",
+        "data/saas_usage_demo_data.xml",
         "data/helpdesk_ticket_team_data.xml",
         "data/crm_lead_data.xml",
         "data/saas_demo_data.xml",

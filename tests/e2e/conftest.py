@@ -20,8 +20,10 @@ from tests.e2e.server import Server  # noqa: E402
 from tools.story import (  # noqa: E402
     changes,
     kpis,
+    metering,
     renewals,
     sales,
+    simulation,
     support,
     tell,
 )
@@ -36,6 +38,7 @@ class Told:
     deals: dict[int, sales.Deal] = field(default_factory=dict)
     tickets: list[int] = field(default_factory=list)
     run_id: int = 0
+    metered: metering.Metered | None = None
     figures: dict = field(default_factory=dict)
 
 
@@ -101,22 +104,30 @@ def billed(world, metered):
 
 
 @pytest.fixture(scope="session")
-def renewed(world, billed):
+def watched(world, billed):
     """Step 5."""
-    renewals.play(world)
+    billed.metered = metering.play(world, billed.deals)
+    simulation.play(world, billed.metered)
     return billed
 
 
 @pytest.fixture(scope="session")
-def escalated(world, renewed):
+def renewed(world, watched):
     """Step 6."""
+    renewals.play(world)
+    return watched
+
+
+@pytest.fixture(scope="session")
+def escalated(world, renewed):
+    """Step 7."""
     tell.watch_clock(world, renewed.tickets)
     return renewed
 
 
 @pytest.fixture(scope="session")
 def story(world, escalated):
-    """Step 7: the whole story."""
+    """Step 8: the whole story."""
     tell.compare_figures(world)
     escalated.figures = kpis.stored(world)
     return escalated

@@ -15,11 +15,14 @@ from tools.story import (
     billing,
     documents,
     kpis,
+    metering,
     renewals,
     sales,
+    simulation,
     support,
     tell,
     usage,
+    usage_feed,
 )
 from tools.story.odoo_client import Odoo, ServerError, wait_for
 from tools.story.usage_client import UsageClient, replay, with_duplicates
@@ -217,6 +220,68 @@ class TestBillingRun:
         assert refusal.value.name.endswith("AccessError")
 
 
+class TestMetering:
+    """The feed in a shape of its own, and what it set off."""
+
+    def test_playing_it_again_changes_nothing(self, world, watched):
+        before = snapshot(world)
+        simulation.play(world, metering.play(world, watched.deals))
+        assert snapshot(world) == before
+
+    def test_the_correction_is_a_document_of_its_own(self, world, watched):
+        operator = world.as_("billing_operator")
+        moves = operator.rows(
+            "saas.billing.run.line",
+            [
+                ("run_id.usage_scope", "=", "corrections"),
+                ("partner_id", "=", watched.metered.partner_id),
+            ],
+            ["move_id", "amount"],
+        )
+        assert [billing.money(row["amount"]) for row in moves] == [15]
+        move = operator.row(
+            "account.move", moves[0]["move_id"][0], ["state", "amount_untaxed"]
+        )
+        assert (move["state"], move["amount_untaxed"]) == ("posted", 15)
+
+    def test_the_unusual_month_waits_for_a_person(self, world, watched):
+        metered = watched.metered
+        run = metering.find_run(world, metered, world.month_end, "regular")
+        assert run["state"] == "computed"
+        month = [
+            ("subscription_id", "=", metered.subscription_id),
+            ("base_kind", "=", "usage"),
+            ("service_start", "=", str(world.month)),
+        ]
+        assert not world.as_("billing_operator").count("saas.charge", month)
+
+    def test_its_customer_success_has_something_to_do(self, world, watched):
+        alerts = world.as_("csm").rows(
+            "saas.usage.alert",
+            [("subscription_id", "=", watched.metered.subscription_id)],
+            ["state", "kind"],
+        )
+        assert ("new", "threshold") in [(row["state"], row["kind"]) for row in alerts]
+
+    def test_the_auditor_reads_the_mapping_and_changes_nothing(self, world, watched):
+        auditor = world.as_("auditor")
+        [mapping] = auditor.search(
+            "saas.usage.mapping", [("source_id.code", "=", usage_feed.SOURCE)]
+        )
+        assert auditor.row("saas.usage.mapping", mapping, ["problem"]) == {
+            "id": mapping,
+            "problem": False,
+        }
+        with pytest.raises(ServerError) as refusal:
+            auditor.write("saas.usage.mapping", mapping, {"name": "mine"})
+        assert refusal.value.name.endswith("AccessError")
+
+    def test_the_report_says_so(self, world, story):
+        rows = dict(world.report.rows)
+        assert rows["Correction for late usage"] == "15.00"
+        assert rows["Prepaid credit left"] == "110.00"
+
+
 class TestRenewal:
     def test_the_term_is_extended_once(self, world, renewed):
         contract = renewals.find_contract(world)
@@ -322,6 +387,11 @@ def snapshot(world):
         "saas.amendment",
         "saas.usage.event",
         "saas.usage.quarantine",
+        "saas.usage.upload",
+        "saas.usage.threshold",
+        "saas.usage.price",
+        "saas.usage.simulation",
+        "saas.wallet.transaction",
         "saas.external.id",
         "saas.billing.run",
         "saas.charge",

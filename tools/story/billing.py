@@ -35,10 +35,13 @@ class Tier:
     amount: Decimal
 
 
-def tiers(quantity: int) -> list[Tier]:
-    """Split a number of API calls over the tiers, apart from the suite's engine."""
+def tiers(quantity: int, steps: tuple = API_TIERS) -> list[Tier]:
+    """Split a quantity over graduated tiers, apart from the suite's engine.
+
+    :param steps: upper end (None: no end) and price of a unit of each tier
+    """
     parts, lower = [], 0
-    for upper, price in API_TIERS:
+    for upper, price in steps:
         inside = max(0, min(quantity, upper or quantity) - lower)
         if inside:
             amount = (inside * price).quantize(CENT, ROUND_HALF_UP)
@@ -70,8 +73,9 @@ def expected_total(world: World) -> Decimal:
 
 
 def find_run(world: World, done: bool = True) -> dict | None:
-    """Return the run of the story's month, finished or not, if there is one."""
+    """Return the run of all in the story's month, finished or not, if there is one."""
     domain = [
+        ("partner_ids", "=", False),
         ("date_cutoff", "=", world.month_end.isoformat()),
         ("state", "=" if done else "!=", "done"),
     ]

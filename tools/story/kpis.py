@@ -1,5 +1,5 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-"""Step 7: the figures of the dashboard, computed a second time without the suite."""
+"""Step 8: the figures of the dashboard, computed a second time without the suite."""
 
 from decimal import Decimal
 
@@ -9,7 +9,7 @@ from .world import World, next_month
 CRON = "saas_core.ir_cron_saas_kpi_compute"
 HISTORY_DAYS = 100
 FLOWS = ["invoiced_usage", "invoiced_recurring"]
-USAGE_PRODUCTS = ("api_calls", "data_transfer")
+USAGE_PRODUCTS = ("api_calls", "data_transfer", "workflow_minutes")
 CHAIN = "saas.event.chain"
 SEAL = "saas_core.ir_cron_saas_event_seal"
 DASHBOARD = "saas_dashboards.spreadsheet_dashboard_saas_executive"

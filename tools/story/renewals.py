@@ -1,5 +1,5 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-"""Step 5: a term comes to its end: opportunity, quotation, signature, next term."""
+"""Step 6: a term comes to its end: opportunity, quotation, signature, next term."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -46,7 +46,7 @@ class Contract:
 def play(world: World) -> None:
     """Renew the contract, or find it renewed, and check what became of its term."""
     report = world.report
-    report.step(5, "Renewal")
+    report.step(6, "Renewal")
     contract = find_contract(world) or import_contract(world)
     report.fact(
         f"a contract of the former system: {MONTHLY} a month, "

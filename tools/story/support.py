@@ -1,5 +1,5 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-"""Step 6: customers write to the support address, and one of them waits too long."""
+"""Step 7: customers write to the support address, and one of them waits too long."""
 
 import time
 from datetime import datetime, timezone

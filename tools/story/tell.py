@@ -1,5 +1,5 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-"""The seven steps in their order, with what they show and check."""
+"""The eight steps in their order, with what they show and check."""
 
 from decimal import Decimal
 
@@ -8,9 +8,11 @@ from . import (
     changes,
     documents,
     kpis,
+    metering,
     onboarding,
     renewals,
     sales,
+    simulation,
     support,
     usage,
 )
@@ -33,6 +35,7 @@ def tell(world: World) -> None:
     receive_usage(world, deals)
     bill(world, deals)
     changes.play(world, deals)
+    simulation.play(world, metering.play(world, deals))
     renewals.play(world)
     watch_clock(world, tickets)
     compare_figures(world)
@@ -370,13 +373,13 @@ def check_second_run(world: World, deals: dict[int, Deal]) -> None:
     billing.drop(world, run_id)
 
 
-# --- 6 ------------------------------------------------------------------------
+# --- 7 ------------------------------------------------------------------------
 
 
 def watch_clock(world: World, tickets: list[int]) -> None:
-    """Step 6: tier, policy, clock; then warning, breach and escalation, once."""
+    """Step 7: tier, policy, clock; then warning, breach and escalation, once."""
     report, admin = world.report, world.as_("administrator")
-    report.step(6, "Support")
+    report.step(7, "Support")
     ticket_id = tickets[0]
     ticket = support.ticket(admin, ticket_id)
     report.fact(
@@ -400,13 +403,13 @@ def watch_clock(world: World, tickets: list[int]) -> None:
     report.same("tickets of others answered in time", answered, len(tickets) - 1)
 
 
-# --- 7 ------------------------------------------------------------------------
+# --- 8 ------------------------------------------------------------------------
 
 
 def compare_figures(world: World) -> None:
-    """Step 7: stored KPI values equal the same figures computed here."""
+    """Step 8: stored KPI values equal the same figures computed here."""
     report = world.report
-    report.step(7, "Executive dashboard")
+    report.step(8, "Executive dashboard")
     kpis.compute(world)
     kpis.compute_history(world)
     stored, wanted = kpis.stored(world), kpis.independent(world)

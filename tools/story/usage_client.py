@@ -122,19 +122,30 @@ class UsageClient:
         body: bytes,
         content_type: str = "application/cloudevents-batch+json",
         zipped: bool = False,
+        path: str = PATH,
     ) -> Answer:
         """Send one body once.
 
         :raise OSError: no connection, or it was lost before the answer came
         """
         headers = {"Content-Type": content_type}
-        if self._key:
-            headers["Authorization"] = f"Bearer {self._key}"
         if zipped:
             headers["Content-Encoding"] = "gzip"
+        return self._ask("POST", path, headers, body)
+
+    def get(self, path: str) -> Answer:
+        """Ask something once.
+
+        :raise OSError: no connection, or it was lost before the answer came
+        """
+        return self._ask("GET", path, {})
+
+    def _ask(self, method: str, path: str, headers: dict, body=None) -> Answer:
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
         if not self._connection:
             self._connection = self._kind(self._host, self._port, timeout=self._timeout)
-        self._connection.request("POST", PATH, body, headers)
+        self._connection.request(method, path, body, headers)
         response = self._connection.getresponse()
         text = response.read().decode("utf-8", "replace")
         try:

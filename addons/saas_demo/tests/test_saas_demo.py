@@ -32,6 +32,8 @@ COUNTED = (
     "saas.usage.price",
     "saas.usage.price.tier",
     "saas.usage.source",
+    "saas.usage.mapping",
+    "saas.usage.mapping.sample",
     "project.project",
     "project.task",
     "project.milestone",
@@ -139,6 +141,19 @@ class TestSaasDemo(TransactionCase):
                 self.assertEqual(
                     set(template.saas_document_ids.mapped("state")), {"draft"}
                 )
+
+    def test_the_mapping_of_the_workflow_engine_reads_its_sample(self):
+        mapping = self.env.ref("saas_demo.saas_usage_mapping_workflow")
+        self.assertTrue(mapping.active)
+        self.assertEqual(mapping.sample_ids.mapped("is_ok"), [True])
+
+    def test_prepaid_credit_and_metered_work_are_sold(self):
+        credit = self.env.ref("saas_demo.product_prepaid_credit")
+        minutes = self.env.ref("saas_demo.product_workflow_minutes")
+        self.assertTrue(credit.saas_wallet_credit)
+        self.assertEqual(minutes.saas_meter_id.dimension_ids.mapped("key"), ["region"])
+        plan = self.env.ref("saas_demo.saas_plan_metered")
+        self.assertEqual(plan.usage_correction, "own_document")
 
     def test_targets_somebody_changed_are_kept(self):
         kpi = self.env["saas.kpi"].search([("code", "=", "mrr")])
