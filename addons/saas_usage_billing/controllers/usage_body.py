@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from ..models.usage_json import load, load_flat
+from ..models.usage_plain import read_plain
 from ..models.usage_screen import BrokenEvent
 from .dispatcher import ApiError
 
@@ -30,8 +31,9 @@ _CE_ATTRIBUTES = ("id", "source", "type", "subject", "time", "specversion") + (
 def read_events(httprequest) -> list:
     """Return the events of a request.
 
-    :return: what was sent, one item per event, in order; usually dicts. A line of
-        NDJSON that cannot be read becomes a ``BrokenEvent``.
+    :return: what was sent, one item per event, in order; ``PlainEvent`` when all are
+        plain, else usually dicts. A line of NDJSON that cannot be read becomes a
+        ``BrokenEvent``.
     :raise ApiError: 400, 413 or 415, when nothing of the body can be used
     """
     mimetype = httprequest.mimetype
@@ -44,7 +46,7 @@ def read_events(httprequest) -> list:
     elif mimetype in NDJSON_TYPES:
         events = _lines(text)
     else:
-        events = _json(text, mimetype)
+        events = read_plain(text) or _json(text, mimetype)
     if len(events) > MAX_EVENTS:
         raise too_many(len(events))
     return events

@@ -14,6 +14,7 @@ from odoo.tools import SQL, ormcache
 
 from ..exceptions import UsageStoreError
 from .usage_fields import BigMany2one
+from .usage_plain import as_sent
 from .usage_result import DUPLICATE, QUARANTINED, REJECTED, IngestResult, Outcome
 from .usage_schema import create_store
 from .usage_screen import (
@@ -359,7 +360,7 @@ class SaasUsageEvent(models.Model):
                 Outcome(index, event_id, DUPLICATE, DUPLICATE, message, source_id)
             )
             return
-        event = result.events[index]
+        event = as_sent(result.events[index])
         message = _UNRESOLVED[reason].format(
             subject=event.get("subject"), target=screened.get_target(row)
         )

@@ -17,23 +17,20 @@ from typing import NamedTuple
 import msgspec
 
 from ..engine.event import (
-    SPEC_VERSION,
     EventLimits,
     Rejection,
     ValidVoid,
     validate,
 )
 from ..engine.filters import Condition, matches
+from .usage_plain import PlainEvent, accept_plain, accept_typed, as_sent
 
 SEPARATOR = "\x1f"
 _LIMITS = EventLimits()
 _SIGNED = replace(_LIMITS, allow_negative=True)
 _TEXT = _LIMITS.max_length
-_PROPERTY = _LIMITS.max_property_length
-_PROPERTIES = _LIMITS.max_properties
 #: Where the API says less than the engine.
 _CODES = {"naive_time": "bad_time"}
-_BIG = 10**_LIMITS.integer_digits
 
 
 class BrokenEvent:
@@ -133,11 +130,6 @@ class Screened:
     duplicates: list = field(default_factory=list)
     problems: list = field(default_factory=list)
 
-    def columns(self):
-        """Return the good events as columns: index, id, source, type, subject, time,
-        data; time is naive UTC text."""
-        return list(zip(*self.rows, strict=True)) if self.rows else [()] * 7
-
     def get_target(self, row):
         """Return the id a row takes back, None when it takes back nothing."""
         return row.target if isinstance(row, Void) else self.replaces.get(row[0])
@@ -160,8 +152,12 @@ def screen(events, sources, types, now):
     result = Screened()
     seen, keys = {}, set()
     for index, event in enumerate(events):
-        found = _accept_plain(event, sources, types, keys)
+        if type(event) is PlainEvent:
+            found = accept_typed(event, sources, types, keys)
+        else:
+            found = accept_plain(event, sources, types, keys)
         if found is None:
+            event = as_sent(event)
             found = _judge(index, event, sources, types, now)
             if isinstance(found, Problem):
                 result.problems.append(found)
@@ -179,85 +175,6 @@ def screen(events, sources, types, now):
         else:
             result.rows.append((index, *found))
     return result
-
-
-def _accept_plain(event, sources, types, keys):
-    """Return the columns of an event nobody could object to, or None for a closer look.
-
-    Narrower than the engine in everything: printable text only, UTC with ``Z``,
-    integers, no top-level value. ``keys`` collects the property names found good.
-    """
-    try:
-        event_id = event["id"]
-        subject = event["subject"]
-        event_type = event["type"]
-        rule = sources[event["source"]]
-        needs = types[event_type]
-        text = event["time"]
-        if (
-            text[19:20] not in ("Z", ".")
-            or text[-1] != "Z"
-            or text[10] != "T"
-            or text[4] + text[7] != "--"
-            or text[13] + text[16] != "::"
-        ):
-            return None
-        at = datetime.fromisoformat(text[:-1] + "+00:00")
-        if not (
-            type(event_id) is str
-            and type(subject) is str
-            and 0 < len(event_id) <= _TEXT
-            and 0 < len(subject) <= _TEXT
-            and event_id.isprintable()
-            and subject.isprintable()
-            and not event_id.isspace()
-            and not subject.isspace()
-            and rule.oldest <= at <= rule.newest
-            and "value" not in event
-            and "data_base64" not in event
-            and "voids" not in event
-            and "replaces" not in event
-            and event.get("specversion", SPEC_VERSION) == SPEC_VERSION
-        ):
-            return None
-        data = event.get("data")
-        if not _is_plain_data(data, keys):
-            return None
-        for key, is_numeric, conditions, _is_signed in needs:
-            if conditions and not matches(conditions, data or {}):
-                continue
-            value = data[key]
-            if value == "" or value is None or type(value) is bool:
-                return None
-            if is_numeric and (type(value) is not int or value < 0):
-                return None
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
-        return None
-    # Naive UTC, as Odoo stores times.
-    return event_id, rule.source_id, event_type, subject, text[:-1], data
-
-
-def _is_plain_data(data, keys):
-    if data is None:
-        return True
-    if type(data) is not dict or len(data) > _PROPERTIES:
-        return False
-    if "value" in data and (type(data["value"]) is not int or data["value"] < 0):
-        return False
-    for key, value in data.items():
-        kind = type(value)
-        if not (
-            (kind is str and len(value) <= _PROPERTY)
-            or (kind is int and -_BIG < value < _BIG)
-            or kind is bool
-            or value is None
-        ):
-            return False
-        if key not in keys:
-            if not key or len(key) > _TEXT or not key.isprintable():
-                return False
-            keys.add(key)
-    return True
 
 
 # ----------------------------------------------------------------------
@@ -329,7 +246,7 @@ def _get_limits(event, rule, types):
 def _refuse(index, event, code, message, rule):
     code = _CODES.get(code, code).replace("invalid_", "bad_")
     if not _has_identity(event):
-        key = _content_key(dump(event))
+        key = _content_key(dump(event, sort_keys=True))
         return Problem(index, code, message, event, key, rule and rule.source_id, True)
     key = identity_key(event["source"], event["id"])
     return Problem(index, code, message, event, key, rule and rule.source_id)
@@ -409,11 +326,12 @@ def _mark_decimal(value):
     raise TypeError(f"not JSON: {type(value)}")
 
 
-def dump(value, ascii_only=True, indent=None):
+def dump(value, ascii_only=True, indent=None, sort_keys=False):
     """Write JSON with ``Decimal`` as numbers, every digit kept.
 
     :param ascii_only: escape everything else, which also keeps unpaired surrogates
     :param indent: of nested lines, for people; default one line
+    :param sort_keys: the same for equal values
     :return: JSON text
     """
     text = json.dumps(
@@ -421,6 +339,7 @@ def dump(value, ascii_only=True, indent=None):
         default=_mark_decimal,
         ensure_ascii=ascii_only,
         indent=indent,
+        sort_keys=sort_keys,
         separators=(",", ": " if indent else ":"),
     )
     return _DECIMAL.sub(r"\1", text) if "\\u0001" in text else text
@@ -462,6 +381,7 @@ def _is_storable(value):
 
 def refuse_good(index, event, source_id, code, message):
     """Return the problem of an event that passed the screen and failed later."""
+    event = as_sent(event)
     key = identity_key(event["source"], event["id"])
     return Problem(index, code, message, event, key, source_id)
 
@@ -481,7 +401,7 @@ def disown(problem, sources, user_id):
     code = event.get("source") if isinstance(event, dict) else None
     if not isinstance(code, str) or code not in sources:
         return problem
-    key = _digest(f"own{SEPARATOR}{user_id}{SEPARATOR}{dump(event)}")
+    key = _digest(f"own{SEPARATOR}{user_id}{SEPARATOR}{dump(event, sort_keys=True)}")
     return replace(problem, key=key, is_rejected=True)
 
 

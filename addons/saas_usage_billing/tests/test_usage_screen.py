@@ -9,9 +9,9 @@ from odoo.tests import BaseCase, tagged
 
 from ..engine.event import ValidEvent, validate
 from ..models.usage_json import _parse_slowly, load
+from ..models.usage_plain import PlainEvent, accept_plain, as_sent, read_plain
 from ..models.usage_screen import (
     Need,
-    _accept_plain,
     dump,
     dump_storable,
     make_source_rule,
@@ -90,7 +90,7 @@ class TestUsageScreen(UsageFixture, BaseCase):
             event = self.event(type=pick.choice(list(TYPES)), data={"bytes": 1})
             for _change in range(pick.randrange(3)):
                 self._disturb(event, pick)
-            found = _accept_plain(event, self.sources, TYPES, keys)
+            found = accept_plain(event, self.sources, TYPES, keys)
             # Text PostgreSQL cannot keep is looked for in the whole batch at once.
             if found is None or dump_storable([found[-1]])[1]:
                 continue
@@ -102,6 +102,30 @@ class TestUsageScreen(UsageFixture, BaseCase):
                 (judged.id, 7, judged.type, judged.subject, judged.time),
             )
         self.assertGreater(accepted, 2000)
+
+    def test_what_is_read_at_once_is_what_is_read_slowly(self):
+        pick = random.Random(20260403)
+        typed, keys = 0, set()
+        for _number in range(10_000):
+            event = self.event(type=pick.choice(list(TYPES)), data={"bytes": 1})
+            for _change in range(pick.randrange(3)):
+                self._disturb(event, pick)
+            if pick.random() < 0.2:
+                event["datacontenttype"] = "application/json"
+            text = dump([event])
+            plain = read_plain(text)
+            [slow] = load(text)
+            if plain is None:
+                continue
+            typed += 1
+            self.assertIsInstance(plain[0], PlainEvent)
+            self.assertEqual(as_sent(plain[0]), slow)
+            at_once, slowly = self.screen(plain), self.screen([slow])
+            self.assertEqual(at_once, slowly)
+            found = accept_plain(slow, self.sources, TYPES, keys)
+            if found:
+                self.assertEqual(at_once.rows, [(0, *found)])
+        self.assertGreater(typed, 2000)
 
     def _disturb(self, event, pick):
         name = pick.choice(["id", "source", "type", "subject", "time", "data", "value"])
