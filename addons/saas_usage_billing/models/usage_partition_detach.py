@@ -78,6 +78,11 @@ def detach_month(env, month: date):
         env.cr.execute(
             SQL("ALTER TABLE %s DETACH PARTITION %s", SQL.identifier(STORE), name)
         )
+    env["saas.usage.partition"].flush_model(["state"])
+    env.cr.execute(
+        "UPDATE saas_usage_partition SET state = 'detached' WHERE month = %s", [month]
+    )
+    env["saas.usage.partition"].invalidate_model(["state"])
 
 
 def drop_month(env, name: str):

@@ -11,6 +11,7 @@ from . import test_usage_store
 from . import test_usage_partition
 from . import test_usage_retention
 from . import test_usage_opening
+from . import test_usage_store_contract
 from . import test_void
 from . import test_void_billing
 from . import test_level
