@@ -5,6 +5,7 @@ from . import test_usage_source
 from . import test_live_usage
 from . import test_usage_counting
 from . import test_usage_counting_care
+from . import test_usage_counting_once
 from . import test_usage_alert
 from . import test_usage_alert_rights
 from . import test_usage_store

@@ -6,7 +6,7 @@ from odoo.exceptions import AccessError, ValidationError
 from odoo.tests import tagged
 
 from ..models import saas_usage_counting_alerts
-from .test_usage_counting import NOW, CountingCase
+from .common_counting import NOW, CountingCase
 
 
 class AlertCase(CountingCase):

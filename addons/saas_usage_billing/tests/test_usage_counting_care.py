@@ -8,7 +8,7 @@ from odoo.tools import SQL
 
 from ..models import usage_bucket_groups
 from ..models.usage_bucket import find_differences
-from .test_usage_counting import FIRST, NOW, CountingCase
+from .common_counting import FIRST, NOW, CountingCase
 
 
 @tagged("post_install", "-at_install")
