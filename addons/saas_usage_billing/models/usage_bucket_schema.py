@@ -46,6 +46,14 @@ CREATE TABLE IF NOT EXISTS saas_usage_bucket_key (
 CREATE TABLE IF NOT EXISTS saas_usage_touched (
     subscription_id integer PRIMARY KEY
 );
+-- Rewritten all the time: little must be dead before it is cleaned up.
+ALTER TABLE saas_usage_bucket SET (autovacuum_vacuum_scale_factor = 0.02);
+ALTER TABLE saas_usage_bucket_state SET (autovacuum_vacuum_scale_factor = 0.02);
+ALTER TABLE saas_usage_touched SET (
+    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000
+);
+-- Inserted into by day, deleted from by day.
+ALTER TABLE saas_usage_bucket_key SET (autovacuum_vacuum_insert_scale_factor = 0.05);
 -- Tables of earlier versions do not have it.
 ALTER TABLE saas_usage_touched ADD COLUMN IF NOT EXISTS
     touched_at timestamp NOT NULL DEFAULT (clock_timestamp() AT TIME ZONE 'UTC');

@@ -23,6 +23,18 @@ SELECT to_date(right(child.relname, 7), 'YYYY_MM'), child.relname, 'attached'
  WHERE i.inhparent = 'saas_usage_event_store'::regclass
    AND NOT EXISTS (SELECT 1 FROM saas_usage_partition p
                     WHERE p.name = child.relname);
+-- Only inserted into: what vacuum has to do is to mark pages as visible to all, for
+-- index-only scans and so that no one has to freeze years at once.
+ALTER TABLE saas_usage_event_key SET (
+    autovacuum_vacuum_insert_scale_factor = 0.02,
+    autovacuum_analyze_scale_factor = 0.02
+);
+-- A row for each key's user, rewritten by every request.
+ALTER TABLE saas_usage_call SET (
+    fillfactor = 50,
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 500
+);
 CREATE TABLE IF NOT EXISTS saas_usage_opening (
     definition varchar NOT NULL,
     at timestamp NOT NULL,
@@ -127,6 +139,21 @@ def note_partition(cr, month, name):
         "INSERT INTO saas_usage_partition (month, name, state)"
         " VALUES (%s, %s, 'attached')",
         [month, name],
+    )
+
+
+def set_storage(cr, name):
+    """Say how a partition is cleaned up: it is inserted into, and then never again.
+
+    :param cr: database cursor
+    :param str name: of the partition
+    """
+    cr.execute(
+        SQL(
+            "ALTER TABLE %s SET (autovacuum_vacuum_insert_scale_factor = 0.05,"
+            " autovacuum_analyze_scale_factor = 0.02, autovacuum_freeze_min_age = 0)",
+            SQL.identifier(name),
+        )
     )
 
 

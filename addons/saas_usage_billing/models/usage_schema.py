@@ -20,6 +20,7 @@ from .usage_partition_schema import (
     create_partitions,
     drop_partitions,
     note_partition,
+    set_storage,
 )
 
 STORE = "saas_usage_event_store"
@@ -163,6 +164,22 @@ def create_store(cr):
     )
     for (name,) in cr.fetchall():
         _guard_rows(cr, SQL.identifier(name))
+    _set_storages(cr)
+
+
+def _set_storages(cr):
+    """Set the storage parameters of partitions that have none."""
+    cr.execute(
+        """
+        SELECT child.relname
+          FROM pg_inherits i
+          JOIN pg_class child ON child.oid = i.inhrelid
+         WHERE i.inhparent = %s::regclass AND child.reloptions IS NULL
+        """,
+        [STORE],
+    )
+    for (name,) in cr.fetchall():
+        set_storage(cr, name)
 
 
 def widen_batch_id(cr):
@@ -272,6 +289,7 @@ def _create_partition(cr, month):
         )
     )
     _guard_rows(cr, name)
+    set_storage(cr, table)
     note_partition(cr, month, table)
 
 

@@ -57,3 +57,30 @@ class TestUsagePartition(UsageCase):
         with self.assertRaises(AccessError):
             clerk = self.new_user("partition_clerk", "billing_operator")
             february.with_user(clerk).read(["name"])
+
+    def get_options(self, table):
+        self.env.cr.execute(
+            "SELECT reloptions FROM pg_class WHERE relname = %s", [table]
+        )
+        return dict(one.split("=") for one in self.env.cr.fetchone()[0] or ())
+
+    def test_tables_say_how_they_are_cleaned_up(self):
+        name = self.get(date(2021, 2, 1)).name
+        wanted = {
+            "autovacuum_vacuum_insert_scale_factor": "0.05",
+            "autovacuum_analyze_scale_factor": "0.02",
+            "autovacuum_freeze_min_age": "0",
+        }
+        self.assertEqual(self.get_options(name), wanted)
+        # Those of earlier versions get it when the module is upgraded.
+        self.env.cr.execute(f"ALTER TABLE {name} RESET ({', '.join(wanted)})")
+        create_store(self.env.cr)
+        self.assertEqual(self.get_options(name), wanted)
+        for table, option, value in (
+            ("saas_usage_event_key", "autovacuum_vacuum_insert_scale_factor", "0.02"),
+            ("saas_usage_bucket", "autovacuum_vacuum_scale_factor", "0.02"),
+            ("saas_usage_bucket_key", "autovacuum_vacuum_insert_scale_factor", "0.05"),
+            ("saas_usage_touched", "autovacuum_vacuum_threshold", "1000"),
+            ("saas_usage_call", "autovacuum_vacuum_threshold", "500"),
+        ):
+            self.assertEqual(self.get_options(table)[option], value, table)
