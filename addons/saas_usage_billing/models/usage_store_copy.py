@@ -13,6 +13,8 @@ from datetime import datetime
 from io import BytesIO
 from operator import itemgetter
 
+from psycopg2.errors import UniqueViolation
+
 from .usage_screen import SEPARATOR
 from .usage_store_api import Intake
 
@@ -39,17 +41,32 @@ SELECT n.partner_id, n.event_type, n.match, s.id, s.commercial_partner_id
 _NUMBER = """
 SELECT array_agg(nextval('saas_usage_event_id_seq')) FROM generate_series(1, %s)
 """
-_KEY = """
+_KEYS = """
+ROWS FROM (
+    unnest(string_to_array(%(sources)s, %(separator)s)::integer[]),
+    unnest(string_to_array(%(ids)s, %(separator)s)),
+    unnest(string_to_array(%(times)s, %(separator)s)::timestamp[]),
+    unnest(string_to_array(%(numbers)s, %(separator)s)::bigint[])
+) AS k(source_id, event_id, event_time, row_id)
+"""
+_INSERT = f"""
 INSERT INTO saas_usage_event_key (source_id, event_id, event_time, row_id)
-SELECT k.source_id::integer, k.event_id, k.event_time::timestamp, k.row_id::bigint
-  FROM ROWS FROM (
-           unnest(string_to_array(%(sources)s, %(separator)s)),
-           unnest(string_to_array(%(ids)s, %(separator)s)),
-           unnest(string_to_array(%(times)s, %(separator)s)),
-           unnest(string_to_array(%(numbers)s, %(separator)s))
-       ) AS k(source_id, event_id, event_time, row_id)
-    ON CONFLICT (source_id, event_id) DO NOTHING
-RETURNING row_id
+SELECT k.source_id, k.event_id, k.event_time, k.row_id FROM {_KEYS}
+"""
+# What is known is left out first: ON CONFLICT alone writes twice as much per row. It is
+# for those that somebody else stores at the same time.
+_KEY = f"""
+{_INSERT} WHERE NOT EXISTS (
+    SELECT 1 FROM saas_usage_event_key o
+     WHERE o.source_id = k.source_id AND o.event_id = k.event_id
+)
+"""
+_KEY_AT_ONCE = f"{_INSERT} ON CONFLICT (source_id, event_id) DO NOTHING"
+_FRESH = f"""
+SELECT k.row_id
+  FROM {_KEYS}
+  JOIN saas_usage_event_key o
+    ON o.source_id = k.source_id AND o.event_id = k.event_id AND o.row_id = k.row_id
 """
 # No text of an event has a separator: it is no printable character.
 _COPY = f"""
@@ -156,7 +173,16 @@ def _insert_keys(cr, rows, found, numbers):
         "numbers": join(map(str, numbers)),
         "separator": SEPARATOR,
     }
-    cr.execute(_KEY, values)
+    try:
+        with cr.savepoint(flush=False):
+            cr.execute(_KEY, values, log_exceptions=False)
+            stored = cr.rowcount
+    except UniqueViolation:
+        cr.execute(_KEY_AT_ONCE, values)
+        stored = cr.rowcount
+    if stored in (0, len(found)):
+        return set(numbers[:stored])
+    cr.execute(_FRESH, values)
     return set(map(itemgetter(0), cr.fetchall()))
 
 
