@@ -199,7 +199,7 @@ class SaasUsageMapping(models.Model):
         return self.env._(
             "%(field)s: %(problem)s",
             field=self._fields[error.name]._description_string(self.env),
-            problem=error,
+            problem=error.text,
         )
 
     # ------------------------------------------------------------------

@@ -41,7 +41,7 @@ class SaasUsageMappingData(models.Model):
             except PathError as error:
                 raise ValidationError(
                     self.env._(
-                        "Data “%(key)s”: %(problem)s", key=row.key, problem=error
+                        "Data “%(key)s”: %(problem)s", key=row.key, problem=error.text
                     )
                 ) from error
 

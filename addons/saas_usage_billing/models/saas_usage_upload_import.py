@@ -1,10 +1,9 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 import logging
-from itertools import islice
 
 from odoo import models
 
-from .usage_file import Place, read_rows
+from .usage_file import Place
 
 _logger = logging.getLogger(__name__)
 
@@ -48,25 +47,22 @@ class SaasUsageUpload(models.Model):
 
     def _import_chunk(self):
         place = Place(self.next_offset, self.next_line, self.next_row)
-        with self._get_stream() as stream:
-            rows = list(islice(read_rows(stream, self.format, place), CHUNK_ROWS))
-        if not rows:
-            self._finish()
-            return
         repeats = dict(self.repeats or {})
-        counts = self._ingest_rows(rows, repeats).counts
-        after = rows[-1].after
+        with self._get_stream() as stream:
+            taken = self._take(stream, place, repeats, CHUNK_ROWS)
+        after = taken.after
+        names = ("stored", "duplicate", "quarantined")
+        counts = dict.fromkeys(names, 0)
+        if taken.events:
+            counts = self._ingest_events(taken.events).counts
         self._set_results(
             next_row=after.row,
             next_offset=after.offset,
             next_line=after.line,
             repeats=repeats,
-            **{
-                name: self[name] + counts[name]
-                for name in ("stored", "duplicate", "quarantined")
-            },
+            **{name: self[name] + counts[name] for name in names},
         )
-        if len(rows) < CHUNK_ROWS:
+        if taken.is_end:
             self._finish()
 
     def _finish(self):

@@ -2,24 +2,38 @@
 from array import array
 from collections import Counter
 from dataclasses import replace
-from itertools import islice, pairwise
+from itertools import pairwise
+from typing import NamedTuple
 
 from markupsafe import Markup
 
 from odoo import models
+from odoo.tools.translate import LazyTranslate
 
 from ..exceptions import UsageUploadError
 from .usage_file import Place, UsageFileError, read_rows
 from .usage_mapping import MAX_EVENTS, TooManyEventsError, make_hash
 from .usage_origin import BrokenRow, FileEvent, Origin
-from .usage_path import Budget
+from .usage_path import MAX_STEPS, Budget
 from .usage_result import STORED
 
+_lt = LazyTranslate(__name__)
+
 CHECKED_ROWS = 1_000
+#: Unpacked bytes of a file that are made into events at once.
+CHUNK_BYTES = 16 * 1024 * 1024
 SHOWN_ROWS = 100
 _ATTRIBUTES = ("specversion", "id", "source", "type", "subject", "time")
 #: Different rows that may stand in a file more than once without an id.
 _MAX_REPEATED = 100_000
+
+
+class Taken(NamedTuple):
+    """Events of some rows, the place behind them, and whether the file ends there."""
+
+    events: list
+    after: Place
+    is_end: bool
 
 
 class SaasUsageUpload(models.Model):
@@ -38,15 +52,14 @@ class SaasUsageUpload(models.Model):
         self.ensure_one()
         try:
             with self._get_stream() as stream:
-                every = read_rows(stream, self.format, Place())
-                rows = list(islice(every, CHECKED_ROWS))
                 count, repeats = self._scan(stream)
-            result = self._ingest_rows(rows, dict(repeats), dry_run=True)
+                taken = self._take(stream, Place(), dict(repeats), CHECKED_ROWS)
+            result = self._ingest_events(taken.events, dry_run=True)
         except UsageFileError as error:
             raise UsageUploadError(
-                self.env._("“%(name)s”: %(error)s", name=self.name, error=error)
+                self.env._("“%(name)s”: %(error)s", name=self.name, error=error.text)
             ) from error
-        if not rows:
+        if not count:
             raise UsageUploadError(
                 self.env._("“%(name)s” has no rows.", name=self.name)
             )
@@ -57,7 +70,7 @@ class SaasUsageUpload(models.Model):
             next_offset=0,
             next_line=0,
             repeats=repeats,
-            preview=self._make_preview(result, len(rows)),
+            preview=self._make_preview(result, taken.after.row),
             error=False,
         )
 
@@ -103,17 +116,39 @@ class SaasUsageUpload(models.Model):
     # ------------------------------------------------------------------
     # Rows to events
     # ------------------------------------------------------------------
-    def _ingest_rows(self, rows, repeats, dry_run=False):
+    def _take(self, stream, place, repeats, most):
+        """Make events of some rows: so many that they can be stored at once.
+
+        One row may make as many events, or take as many steps, as a request may.
+
+        :param stream: the file
+        :param Place place: where to begin
+        :param dict repeats: how often rows stood before these; counted up
+        :param int most: rows to take at most
+        :return: ``Taken``
+        """
+        events, steps, after = [], 0, place
+        for row in read_rows(stream, self.format, place):
+            budget = Budget()
+            events.extend(self._make_events(row, repeats, budget))
+            steps += MAX_STEPS - budget.left
+            after = row.after
+            if (
+                after.row - place.row >= most
+                or len(events) >= MAX_EVENTS
+                or after.offset - place.offset >= CHUNK_BYTES
+                or steps >= MAX_STEPS
+            ):
+                return Taken(events, after, False)
+        return Taken(events, after, True)
+
+    def _ingest_events(self, events, dry_run=False):
         """Store the events of some rows.
 
-        :param list rows: of ``usage_file.read_rows``
-        :param dict repeats: how often rows stood before these; counted up
+        :param list events: of ``_take``
         :return: ``IngestResult``; its events have their origin
         """
         self.ensure_one()
-        events, budget = [], Budget()
-        for row in rows:
-            events.extend(self._make_events(row, repeats, budget))
         Event = self.env["saas.usage.event"].with_company(self.company_id)
         if self.is_late_feed:
             Event = Event.with_context(saas_usage_late_feed=True)
@@ -137,7 +172,8 @@ class SaasUsageUpload(models.Model):
             )
         except TooManyEventsError as error:
             raise UsageFileError(
-                row.after.line, f"makes more than {MAX_EVENTS} events."
+                row.after.line,
+                _lt("makes more than %(count)s events.", count=MAX_EVENTS),
             ) from error
 
     def _make_event(self, value, origin):

@@ -12,21 +12,27 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from odoo.tools.translate import LazyTranslate
+
 from .usage_json import load_flat
 from .usage_origin import BrokenRow
+from .usage_said import SaidError
+
+_lt = LazyTranslate(__name__)
 
 MAX_BYTES = 200 * 1024 * 1024
 #: Of one line: a file that is no text at all must not be read in one piece.
 MAX_LINE = 1024 * 1024
+MAX_COLUMNS = 1_000
 DELIMITERS = ",;\t"
 _GZIP = b"\x1f\x8b"
 
 
-class UsageFileError(Exception):
+class UsageFileError(SaidError):
     """The file can't be read on: the line, and why in a sentence for people."""
 
     def __init__(self, line, reason):
-        super().__init__(f"Line {line}: {reason}")
+        super().__init__(_lt("Line %(line)s: %(reason)s", line=line, reason=reason))
         self.line = line
 
 
@@ -63,7 +69,7 @@ def read_rows(stream, kind: str, place: Place) -> Iterator[Row]:
             yield from _read_ndjson(lines, place)
     except (OSError, EOFError, zlib.error) as error:
         raise UsageFileError(
-            lines.line + 1, "the file is cut off, or not packed by gzip."
+            lines.line + 1, _lt("the file is cut off, or not packed by gzip.")
         ) from error
 
 
@@ -90,20 +96,31 @@ class _Lines:
         if not line:
             raise StopIteration
         if len(line) > MAX_LINE:
-            raise UsageFileError(self.line + 1, f"longer than {MAX_LINE} bytes.")
+            raise UsageFileError(
+                self.line + 1, _lt("longer than %(count)s bytes.", count=MAX_LINE)
+            )
         if self.offset + len(line) > MAX_BYTES:
             raise UsageFileError(
                 self.line + 1,
-                f"the file is larger than {MAX_BYTES // 1024 // 1024} MB. Split it.",
+                _lt(
+                    "the file is larger than %(count)s MB. Split it.",
+                    count=MAX_BYTES // 1024 // 1024,
+                ),
             )
         try:
             text = line.decode("utf-8" if self.offset else "utf-8-sig")
         except UnicodeDecodeError as error:
             raise UsageFileError(
-                self.line + 1, f"byte {error.start + 1} is not UTF-8. Save it as UTF-8."
+                self.line + 1,
+                _lt(
+                    "byte %(number)s is not UTF-8. Save it as UTF-8.",
+                    number=error.start + 1,
+                ),
             ) from error
         if "\x00" in text:
-            raise UsageFileError(self.line + 1, "has NUL characters: this is no text.")
+            raise UsageFileError(
+                self.line + 1, _lt("has NUL characters: this is no text.")
+            )
         self.offset += len(line)
         self.line += 1
         return text
@@ -135,7 +152,9 @@ def _read_csv(lines, place):
         try:
             cells = next(reader, None)
         except csv.Error as error:
-            raise UsageFileError(begin, f"this is no CSV: {error}.") from error
+            raise UsageFileError(
+                begin, _lt("this is no CSV: %(error)s.", error=str(error))
+            ) from error
         if cells is None:
             return
         if not any(cells):
@@ -158,16 +177,41 @@ def _read_header(lines):
     """Return the names of the columns, and what separates them."""
     text = next(lines, None)
     if text is None or not text.strip():
-        raise UsageFileError(1, "the header with the names of the columns is missing.")
+        raise UsageFileError(
+            1, _lt("the header with the names of the columns is missing.")
+        )
     delimiter = max(DELIMITERS, key=text.count)
     try:
         header = next(csv.reader([text], delimiter=delimiter, strict=True))
     except csv.Error as error:
-        raise UsageFileError(1, f"the header is no CSV: {error}.") from error
+        raise UsageFileError(
+            1, _lt("the header is no CSV: %(error)s.", error=str(error))
+        ) from error
     header = [name.strip() for name in header]
+    if len(header) > MAX_COLUMNS:
+        raise UsageFileError(
+            1,
+            _lt(
+                "%(found)s columns; a file may have %(count)s. Leave out those nobody"
+                " needs.",
+                found=len(header),
+                count=MAX_COLUMNS,
+            ),
+        )
+    seen = set()
     for column, name in enumerate(header, 1):
         if not name:
-            raise UsageFileError(1, f"column {column} has no name.")
-        if name in header[: column - 1]:
-            raise UsageFileError(1, f"column {column} is “{name[:60]}” again.")
+            raise UsageFileError(
+                1, _lt("column %(column)s has no name.", column=column)
+            )
+        if name in seen:
+            raise UsageFileError(
+                1,
+                _lt(
+                    "column %(column)s is “%(name)s” again.",
+                    column=column,
+                    name=name[:60],
+                ),
+            )
+        seen.add(name)
     return header, delimiter

@@ -10,6 +10,8 @@ from decimal import Decimal
 from functools import lru_cache, partial
 from zoneinfo import ZoneInfo
 
+from odoo.tools.translate import LazyTranslate
+
 from .usage_origin import MappedEvent, Origin, UnmappedPayload
 from .usage_path import (
     Budget,
@@ -18,7 +20,10 @@ from .usage_path import (
     Place,
     compile_path,
 )
+from .usage_said import SaidError
 from .usage_screen import SEPARATOR, BrokenEvent, dump
+
+_lt = LazyTranslate(__name__)
 
 #: Events of one request or chunk of a file.
 MAX_EVENTS = 10_000
@@ -32,11 +37,11 @@ _MAX_TIME = 64
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
-class MappingError(Exception):
+class MappingError(SaidError):
     """A mapping can't be used: the field of ``saas.usage.mapping``, and why."""
 
-    def __init__(self, name, message):
-        super().__init__(message)
+    def __init__(self, name, text):
+        super().__init__(text)
         self.name = name
 
 
@@ -117,18 +122,24 @@ def _compile(name, text):
     try:
         return compile_path(text)
     except PathError as error:
-        raise MappingError(name, str(error)) from error
+        raise MappingError(name, error.text) from error
 
 
 def _check_pattern(terms):
     """Refuse a pattern that can't read what it writes."""
     pattern = terms.time_pattern
     if not pattern or len(pattern) > _MAX_TIME:
-        raise MappingError("time_pattern", "Enter a pattern like %d/%m/%Y %H:%M:%S.")
+        raise MappingError(
+            "time_pattern",
+            _lt("Enter a pattern like %(example)s.", example="%d/%m/%Y %H:%M:%S"),
+        )
     try:
         datetime.strptime(_EPOCH.strftime(pattern), pattern)
     except ValueError as error:
-        raise MappingError("time_pattern", f"{error}.") from error
+        raise MappingError(
+            "time_pattern",
+            _lt("The pattern can't be used: %(error)s.", error=str(error)),
+        ) from error
 
 
 # ----------------------------------------------------------------------
@@ -209,7 +220,10 @@ def _choose(request, payload):
         ):
             return mapping
     raise PathError(
-        "No mapping of the source matches this payload: correct one, or add another."
+        _lt(
+            "No mapping of the source matches this payload: correct one, or add"
+            " another."
+        )
     )
 
 
@@ -228,11 +242,13 @@ def _split(request, mapping, tree):
     if isinstance(found, dict):
         found = [found]
     if not isinstance(found, list):
-        raise PathError("The path of the items leads to no list.")
+        raise PathError(_lt("The path of the items leads to no list."))
     if len(found) > request.limit:
         raise TooManyEventsError
     if not all(isinstance(item, dict) and tree.has(item) for item in found):
-        raise PathError("The path of the items must lead to objects of the payload.")
+        raise PathError(
+            _lt("The path of the items must lead to objects of the payload.")
+        )
     tree.items = found
     return found
 
@@ -256,7 +272,7 @@ def _read_event(request, mapping, place, origin):
         if value is not None:
             event[name] = _get_text(value, f"{name}_path")
         elif name == "id":
-            raise PathError("id_path leads to nothing.")
+            raise PathError(_lt("id_path leads to nothing."))
     if not mapping.terms.id_path:
         event["id"] = origin.mark(_make_id(mapping, place, source, budget))
     moment = mapping.time.look_up(place, budget)
@@ -266,7 +282,7 @@ def _read_event(request, mapping, place, origin):
     for key, path in mapping.data:
         value = path.look_up(place, budget)
         if isinstance(value, list | dict):
-            raise PathError(f"data.{_show(key)} must be a single value.")
+            raise PathError(_lt("data.%(key)s must be a single value.", key=_show(key)))
         if value is not None:
             data[key] = value
     event["data"] = data
@@ -275,7 +291,7 @@ def _read_event(request, mapping, place, origin):
 
 def _get_text(value, name):
     if isinstance(value, list | dict):
-        raise PathError(f"{name} must lead to a single value.")
+        raise PathError(_lt("%(name)s must lead to a single value.", name=name))
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
@@ -339,8 +355,11 @@ def _read_epoch(value, parts):
         return _EPOCH + timedelta(microseconds=micro)
     except (ArithmeticError, ValueError) as error:
         raise PathError(
-            f"time_path leads to “{_show(text)}”, which is no number of"
-            f" {'milliseconds' if parts > 1 else 'seconds'} since 1970."
+            _lt(
+                "time_path leads to “%(value)s”, which is no number of seconds or"
+                " milliseconds since 1970.",
+                value=_show(text),
+            )
         ) from error
 
 
@@ -356,8 +375,11 @@ def _read_pattern(value, terms):
         return moment.astimezone(timezone.utc)
     except (ValueError, OverflowError) as error:
         raise PathError(
-            f"time_path leads to “{_show(text)}”, which is not written as"
-            f" {terms.time_pattern}."
+            _lt(
+                "time_path leads to “%(value)s”, which is not written as %(pattern)s.",
+                value=_show(text),
+                pattern=terms.time_pattern,
+            )
         ) from error
 
 

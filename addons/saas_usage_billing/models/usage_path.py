@@ -15,6 +15,12 @@ from jmespath.exceptions import JMESPathError
 from jmespath.parser import Parser
 from jmespath.visitor import TreeInterpreter
 
+from odoo.tools.translate import LazyTranslate
+
+from .usage_said import SaidError
+
+_lt = LazyTranslate(__name__)
+
 MAX_LENGTH = 500
 MAX_NODES = 200
 MAX_TEXT = 4_000
@@ -31,7 +37,7 @@ _NODES = frozenset(
 )
 
 
-class PathError(Exception):
+class PathError(SaidError):
     """A path can't be used, or fails on a payload; the text says why."""
 
 
@@ -54,8 +60,10 @@ class Budget:
         self.left -= steps
         if self.left < 0:
             raise BudgetError(
-                "The mappings take too long for this request: send fewer events at"
-                " once, or make the paths simpler."
+                _lt(
+                    "The mappings take too long for this request: send fewer events at"
+                    " once, or make the paths simpler."
+                )
             )
 
 
@@ -95,7 +103,9 @@ class Path:
             try:
                 return budget.reader.visit(self.node, value)
             except (JMESPathError, ValueError, TypeError, RecursionError) as error:
-                raise PathError(str(error)[:200]) from error
+                raise PathError(
+                    _lt("The path fails: %(error)s", error=str(error)[:200])
+                ) from error
         budget.spend()
         for key in self.keys:
             if not isinstance(value, dict):
@@ -121,7 +131,7 @@ def compile_path(text: str) -> Path:
     :raise PathError: cannot be understood, or uses what is not allowed here
     """
     if len(text) > MAX_LENGTH:
-        raise PathError(f"A path may have {MAX_LENGTH} characters.")
+        raise PathError(_lt("A path may have %(count)s characters.", count=MAX_LENGTH))
     found = _SCOPE.match(text)
     scope = found[1] if found else ""
     rest = text[found.end() :] if found else text
@@ -133,9 +143,13 @@ def compile_path(text: str) -> Path:
         node = Parser().parse(rest).parsed
         return Path(scope, None, _check(node))
     except JMESPathError as error:
-        raise PathError(f"This is no JMESPath: {_first_line(error)}") from error
+        raise PathError(
+            _lt("This is no JMESPath: %(error)s", error=_first_line(error))
+        ) from error
     except (ValueError, RecursionError) as error:
-        raise PathError("This path is too deep, or a number in it too long.") from error
+        raise PathError(
+            _lt("This path is too deep, or a number in it too long.")
+        ) from error
 
 
 def _first_line(error):
@@ -152,15 +166,19 @@ def _check(root):
             continue
         seen += 1
         if seen > MAX_NODES:
-            raise PathError("This path has too many parts.")
+            raise PathError(_lt("This path has too many parts."))
         kind = node["type"]
         if kind not in _NODES:
-            raise PathError(f"“{kind.replace('_', ' ')}” is not allowed in a path.")
+            raise PathError(
+                _lt("“%(kind)s” is not allowed in a path.", kind=kind.replace("_", " "))
+            )
         if kind == "function_expression" and node["value"] not in _FUNCTIONS:
             raise PathError(
-                f"There is no function “{node['value'][:50]}” here. Known are: "
-                + ", ".join(sorted(_FUNCTIONS))
-                + "."
+                _lt(
+                    "There is no function “%(name)s” here. Known are: %(known)s.",
+                    name=node["value"][:50],
+                    known=", ".join(sorted(_FUNCTIONS)),
+                )
             )
         if kind == "literal":
             node["value"] = _make_exact(node["value"])
@@ -172,11 +190,11 @@ def _make_exact(value):
     if isinstance(value, list):
         return [_make_exact(one) for one in value]
     if isinstance(value, dict):
-        raise PathError("An object can't be written into a path.")
+        raise PathError(_lt("An object can't be written into a path."))
     if isinstance(value, float):
         number = Decimal(repr(value))
         if not number.is_finite():
-            raise PathError("A number in this path is too long.")
+            raise PathError(_lt("A number in this path is too long."))
         return number
     return value
 
@@ -222,7 +240,9 @@ class _Reader(TreeInterpreter):
                 self._spend(len(one) // 16 if isinstance(one, str) else len(one))
         function, lowest, highest = _FUNCTIONS[node["value"]]
         if not lowest <= len(given) <= highest:
-            raise PathError(f"{node['value']}() has a wrong number of arguments.")
+            raise PathError(
+                _lt("%(name)s() has a wrong number of arguments.", name=node["value"])
+            )
         return function(*given)
 
 
@@ -237,7 +257,7 @@ def _is_same(left, right):
     """
     if isinstance(left, list | dict) and isinstance(right, list | dict):
         if left and right:
-            raise PathError("Only single values can be compared.")
+            raise PathError(_lt("Only single values can be compared."))
         return type(left) is type(right) and not left and not right
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
@@ -251,9 +271,9 @@ def _contains(subject, wanted):
     if isinstance(subject, str):
         return isinstance(wanted, str) and wanted in subject
     if not isinstance(subject, list):
-        raise PathError("contains() needs a text or a list.")
+        raise PathError(_lt("contains() needs a text or a list."))
     if isinstance(wanted, list | dict):
-        raise PathError("contains() looks for a single value.")
+        raise PathError(_lt("contains() looks for a single value."))
     return any(
         _is_same(one, wanted) for one in subject if not isinstance(one, list | dict)
     )
@@ -269,29 +289,31 @@ def _starts_with(subject, start):
 
 def _join(glue, parts):
     if not isinstance(parts, list):
-        raise PathError("join() needs a list.")
+        raise PathError(_lt("join() needs a list."))
     texts = [_text("join", part) for part in parts]
     glue = _text("join", glue)
     if sum(map(len, texts)) + len(glue) * len(texts) > MAX_TEXT:
-        raise PathError(f"join() makes a text of over {MAX_TEXT} characters.")
+        raise PathError(
+            _lt("join() makes a text of over %(count)s characters.", count=MAX_TEXT)
+        )
     return glue.join(texts)
 
 
 def _keys(value):
     if not isinstance(value, dict):
-        raise PathError("keys() needs an object.")
+        raise PathError(_lt("keys() needs an object."))
     return list(value)
 
 
 def _values(value):
     if not isinstance(value, dict):
-        raise PathError("values() needs an object.")
+        raise PathError(_lt("values() needs an object."))
     return list(value.values())
 
 
 def _length(value):
     if not isinstance(value, str | list | dict):
-        raise PathError("length() needs a text, a list or an object.")
+        raise PathError(_lt("length() needs a text, a list or an object."))
     return len(value)
 
 
@@ -314,7 +336,7 @@ def _to_number(value):
 
 def _to_string(value):
     if value is None or isinstance(value, list | dict):
-        raise PathError("to_string() needs a single value.")
+        raise PathError(_lt("to_string() needs a single value."))
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
@@ -329,7 +351,7 @@ def _type(value):
 
 def _text(name, value):
     if not isinstance(value, str):
-        raise PathError(f"{name}() needs text.")
+        raise PathError(_lt("%(name)s() needs text.", name=name))
     return value
 
 

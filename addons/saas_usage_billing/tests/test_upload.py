@@ -3,19 +3,22 @@ import base64
 import gzip
 import io
 import json
+from functools import partial
 from unittest.mock import patch
 
 from odoo import Command
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, ValidationError
 from odoo.tests import BaseCase, tagged
 from odoo.tools import mute_logger
+from odoo.tools.translate import code_translations
 
 from odoo.addons.queue_job.tests.common import trap_jobs
 
 from ..exceptions import UsageUploadError
-from ..models import saas_usage_upload_import
-from ..models.usage_file import Place, UsageFileError, read_rows
+from ..models import saas_usage_upload_import, saas_usage_upload_rows
+from ..models.usage_file import MAX_COLUMNS, Place, UsageFileError, read_rows
 from ..models.usage_origin import BrokenRow
+from ..models.usage_path import Budget
 from .common import UsageCase
 
 HEADER = "id;type;subject;time;bytes"
@@ -70,6 +73,27 @@ class TestUsageFile(BaseCase):
             with self.assertRaises(UsageFileError) as caught:
                 rows_of(data)
             self.assertIn(words, str(caught.exception))
+
+    def test_headers_of_any_width(self):
+        names = [f"c{number}" for number in range(MAX_COLUMNS)]
+        [row] = rows_of(",".join(names) + "\n" + "1," * (MAX_COLUMNS - 1) + "1")
+        self.assertEqual(len(row.value), MAX_COLUMNS)
+        with self.assertRaises(UsageFileError) as caught:
+            rows_of(",".join([*names, "more"]))
+        self.assertIn("Line 1: 1001 columns", str(caught.exception))
+
+    def test_what_is_wrong_is_said_in_any_language(self):
+        with self.assertRaises(UsageFileError) as caught:
+            rows_of(b"a,b\n1,\x00\n")
+        words = {
+            "Line %(line)s: %(reason)s": "Zeile %(line)s: %(reason)s",
+            "has NUL characters: this is no text.": "hat NUL-Zeichen.",
+        }
+        with patch.object(
+            code_translations, "get_python_translations", lambda *_args: words
+        ):
+            text = caught.exception.text._translate("de_DE")
+        self.assertEqual(text, "Zeile 2: hat NUL-Zeichen.")
 
 
 @tagged("post_install", "-at_install")
@@ -151,6 +175,64 @@ class TestUpload(UsageCase):
         self.assertEqual(waiting.state, "replayed")
         with self.assertRaises(UsageUploadError):
             upload.source_id = self.source
+
+    def map_items(self):
+        return self.env["saas.usage.mapping"].create(
+            {
+                "name": "Items",
+                "source_id": self.source.id,
+                "items": "items",
+                "id_path": "id",
+                "type_path": "'test.request'",
+                "subject_path": "'client-1'",
+                "time_path": "'2026-04-01T10:00:00Z'",
+                "data_ids": [Command.create({"key": "bytes", "path": "size"})],
+            }
+        )
+
+    def items(self, rows, each):
+        return "\n".join(
+            json.dumps(
+                {"items": [{"id": f"{row}-{n}", "size": 1} for n in range(each)]}
+            )
+            for row in range(rows)
+        )
+
+    def run_items(self, rows=4, each=3, **bounds):
+        upload = self.upload(
+            self.items(rows, each), "items.ndjson", mapping_id=self.map_items().id
+        )
+        for name, value in bounds.items():
+            self.patch(saas_usage_upload_rows, name, value)
+        upload.action_check()
+        self.run_import(upload, size=100)
+        self.assertEqual((upload.state, self.counts(upload)), ("done", (12, 0, 0)))
+        return upload._get_batches().sorted("id").mapped("received")
+
+    def test_chunks_are_bounded_by_their_events(self):
+        self.assertEqual(self.run_items(MAX_EVENTS=4), [6, 6])
+
+    def test_chunks_are_bounded_by_their_bytes(self):
+        self.assertEqual(self.run_items(CHUNK_BYTES=10), [3, 3, 3, 3])
+
+    def test_each_row_has_steps_of_its_own(self):
+        # Enough for a row, too few for two.
+        chunks = self.run_items(MAX_STEPS=30, Budget=partial(Budget, 30))
+        self.assertEqual(sum(chunks), 12)
+        self.assertGreater(len(chunks), 1)
+
+    def test_problem_of_a_mapping_in_the_language_of_the_user(self):
+        self.env["res.lang"]._activate_lang("de_DE")
+        mapping = self.map_items().with_context(lang="de_DE")
+        words = {"This path has too many parts.": "Der Pfad hat zu viele Teile."}
+        with (
+            patch.object(
+                code_translations, "get_python_translations", lambda *_args: words
+            ),
+            self.assertRaises(ValidationError) as caught,
+        ):
+            mapping.id_path = "||".join(["a"] * 120)
+        self.assertIn("Der Pfad hat zu viele Teile.", str(caught.exception))
 
     def test_killed_and_repeated_jobs(self):
         upload = self.upload(self.csv(*(self.row(f"e{n}") for n in range(5))))
