@@ -7,6 +7,20 @@ from odoo.addons.base.models.res_partner import _tz_get
 from ..exceptions import UsageMappingError
 from .usage_mapping import MappingError, MappingTerms, compile_mapping
 
+#: Fields that say what a mapping does, beside the lines of its data.
+TERMS = (
+    "match",
+    "items",
+    "id_path",
+    "type_path",
+    "subject_path",
+    "time_path",
+    "time_format",
+    "time_pattern",
+    "tz",
+    "value_path",
+)
+
 
 class SaasUsageMapping(models.Model):
     """How payloads of a source in a shape of their own become usage events.
@@ -114,36 +128,12 @@ class SaasUsageMapping(models.Model):
     @api.model
     def _get_term_fields(self):
         """Return the fields that say what a mapping does."""
-        return (
-            "match",
-            "items",
-            "id_path",
-            "type_path",
-            "subject_path",
-            "time_path",
-            "time_format",
-            "time_pattern",
-            "tz",
-            "value_path",
-            "data_ids.key",
-            "data_ids.path",
-        )
+        return (*TERMS, "data_ids.key", "data_ids.path")
 
     # ------------------------------------------------------------------
     # Checks
     # ------------------------------------------------------------------
-    @api.constrains(
-        "match",
-        "items",
-        "id_path",
-        "type_path",
-        "subject_path",
-        "time_path",
-        "time_format",
-        "time_pattern",
-        "value_path",
-        "data_ids",
-    )
+    @api.constrains(*TERMS, "data_ids")
     def _check_paths(self):
         for mapping in self:
             try:
@@ -151,22 +141,7 @@ class SaasUsageMapping(models.Model):
             except MappingError as error:
                 raise ValidationError(mapping._get_problem(error)) from error
 
-    @api.constrains(
-        "active",
-        "source_id",
-        "match",
-        "items",
-        "id_path",
-        "type_path",
-        "subject_path",
-        "time_path",
-        "time_format",
-        "time_pattern",
-        "tz",
-        "value_path",
-        "data_ids",
-        "sample_ids",
-    )
+    @api.constrains("active", "source_id", *TERMS, "data_ids", "sample_ids")
     def _check_samples(self):
         for mapping in self.filtered("active"):
             mapping._check_passes()
