@@ -1,13 +1,15 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-"""The one statement that stores the events of a request, and what it takes back.
+"""The statement that stores events of a request and what they take back.
 
 Every request that stores holds a lock of its company in shared mode until it ends, so
 that a correction whose target is not there can wait for all that might be storing it:
-it takes the lock alone and looks again. Whoever stores the target after that finds the
-correction in quarantine. Corrections of the same company are stored one request after
-the other; requests without any wait for them only when a target is missing.
+it takes the lock alone, if it can, and looks again. Whoever stores the target after
+that finds the correction in quarantine. Corrections of the same company are stored one
+request after the other; requests without any wait for them only while a missing target
+is looked for with the lock.
 """
 
+import time
 from collections.abc import Mapping
 from datetime import date, datetime
 
@@ -20,8 +22,10 @@ from .usage_store_parts import split
 #: First keys of the advisory locks; the second one is the company.
 _STORING = 0x5AA50001
 _CORRECTING = 0x5AA50002
-#: How long a correction waits for requests that may be storing its target.
-_PATIENCE = "5s"
+#: Seconds a correction waits for requests that may be storing its target, and between
+#: two looks.
+_PATIENCE = 2
+_PAUSE = 0.02
 UNKNOWN = "unknown_event"
 
 # The columns come as separated text, since PostgreSQL splits that faster than a driver
@@ -208,9 +212,7 @@ def store_events(
         # Locks taken behind it go with it: two requests that both share the lock could
         # never get it alone.
         savepoint.rollback()
-    cr.execute("SET LOCAL lock_timeout = %s", [_PATIENCE])
-    _take(cr, _STORING, company)
-    cr.execute("SET LOCAL lock_timeout = DEFAULT")
+    _take_alone(cr, company)
     return _run(cr, intake, batch_ids, now)
 
 
@@ -220,6 +222,22 @@ def _share(cr, company_id):
 
 def _take(cr, space, company_id):
     cr.execute("SELECT pg_advisory_xact_lock(%s, %s)", [space, company_id])
+
+
+def _take_alone(cr, company_id):
+    """Take the lock of those who store, or give up after a while.
+
+    Who waits for a lock lets nobody pass who comes later, so this only looks whether it
+    is free. Without it the target may be stored at the same time: then the scheduled
+    job finds the correction.
+    """
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end:
+        query = "SELECT pg_try_advisory_xact_lock(%s, %s)"
+        cr.execute(query, [_STORING, company_id])
+        if cr.fetchone()[0]:
+            return
+        time.sleep(_PAUSE)
 
 
 def _run(cr, intake, batch_ids, now):

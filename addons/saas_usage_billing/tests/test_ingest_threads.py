@@ -2,11 +2,13 @@
 import threading
 from datetime import date
 from itertools import count
+from unittest.mock import patch
 
 from odoo import SUPERUSER_ID, api
 from odoo.modules.registry import Registry
 from odoo.tests import BaseCase, get_db_name, tagged
 
+from ..models import usage_store_ingest
 from ..models.usage_schema import partition_name
 from .common import NOW, UsageFixture
 
@@ -77,6 +79,9 @@ class TestIngestThreads(UsageFixture, BaseCase):
         with self.registry.cursor() as cr:
             source = dict(self.made)["saas.usage.source"]
             cr.execute(f"DROP TABLE IF EXISTS {partition_name(self.month)}")
+            cr.execute(
+                "DELETE FROM saas_usage_partition WHERE month = %s", [self.month]
+            )
             for table in _TABLES:
                 cr.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
                 cr.execute(f"DELETE FROM {table} WHERE source_id = %s", [source])
@@ -146,6 +151,33 @@ class TestIngestThreads(UsageFixture, BaseCase):
             )
             total = ROUNDS * 20
             self.assertEqual(cr.fetchone(), (2 * total, 2 * total, 3 * total, 0))
+
+    def test_early_correction_holds_nobody_up(self):
+        void = {"id": "void", "source": TYPE, "voids": "later"}
+        results, gate = {}, threading.Barrier(2)
+        lock = [usage_store_ingest._STORING, self.get_company_id()]
+        sender = threading.Thread(target=self.send, args=([void], 0, results, gate))
+        with (
+            patch.object(usage_store_ingest, "_PATIENCE", 0.5),
+            self.registry.cursor() as busy,
+            self.registry.cursor() as other,
+        ):
+            shared = "SELECT pg_try_advisory_xact_lock_shared(%s, %s)"
+            busy.execute(shared, lock)
+            sender.start()
+            gate.wait()
+            tried = []
+            while sender.is_alive():
+                other.execute(shared, lock)
+                tried.append(other.fetchone()[0])
+                other.rollback()
+                sender.join(0.01)
+        self.assertTrue(tried and all(tried), tried)
+        self.assertEqual(results[0]["quarantined"], 1)
+
+    def get_company_id(self):
+        with self.registry.cursor() as cr:
+            return api.Environment(cr, SUPERUSER_ID, {}).company.id
 
     def test_same_new_ids_at_once(self):
         # A month without a partition: everybody wants to create it, too.
