@@ -19,6 +19,9 @@ from ..engine.meter import Window as Span
 from ..exceptions import UsageStoreError
 
 PARAMETER = "saas_usage_billing.store"
+#: Requests whose numbers bounds may look for: more than are drawn within the longest
+#: transaction. The log of requests keeps so many.
+LOOK_BACK = 200_000
 DEFAULT = "postgres"
 #: Before every event: a source accepts what is up to a hundred years old.
 BEGINNING = datetime(1900, 1, 1)
@@ -183,7 +186,7 @@ class UsageStore(Protocol):
     def store(
         self, intake: Intake, batch_ids: Mapping[int, int], now: datetime
     ) -> list[tuple[int, str | None]]:
-        """Store the events of a request in one statement.
+        """Store the events of a request.
 
         What is taken back counts no more for computations whose bounds have the
         request; that can happen to an event once.
