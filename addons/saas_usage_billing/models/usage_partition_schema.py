@@ -23,12 +23,6 @@ SELECT to_date(right(child.relname, 7), 'YYYY_MM'), child.relname, 'attached'
  WHERE i.inhparent = 'saas_usage_event_store'::regclass
    AND NOT EXISTS (SELECT 1 FROM saas_usage_partition p
                     WHERE p.name = child.relname);
--- Only inserted into: what vacuum has to do is to mark pages as visible to all, for
--- index-only scans and so that no one has to freeze years at once.
-ALTER TABLE saas_usage_event_key SET (
-    autovacuum_vacuum_insert_scale_factor = 0.02,
-    autovacuum_analyze_scale_factor = 0.02
-);
 -- A row for each key's user, rewritten by every request.
 ALTER TABLE saas_usage_call SET (
     fillfactor = 50,
@@ -98,6 +92,16 @@ CREATE OR REPLACE TRIGGER saas_usage_event_guard_frozen
     FOR EACH ROW EXECUTE FUNCTION saas_usage_frozen_guard();
 """
 
+# Itself, or its parts where it was cut by hash.
+_FIND_KEYS = """
+SELECT c.relname FROM pg_class c
+ WHERE c.oid = 'saas_usage_event_key'::regclass AND c.relkind = 'r'
+ UNION ALL
+SELECT c.relname FROM pg_class c
+  JOIN pg_inherits i ON i.inhrelid = c.oid
+ WHERE i.inhparent = 'saas_usage_event_key'::regclass
+"""
+
 
 def create_partitions(cr):
     """Create the tables and guards, with the months there are; the store exists.
@@ -105,6 +109,10 @@ def create_partitions(cr):
     :param cr: database cursor
     """
     cr.execute(_CREATE)
+    cr.execute(_FIND_KEYS)
+    for (name,) in cr.fetchall():
+        # Only inserted into: vacuum has to mark what all see, not years at once.
+        _set_inserted(cr, name, "0.02")
 
 
 def drop_partitions(cr):
@@ -148,11 +156,20 @@ def set_storage(cr, name):
     :param cr: database cursor
     :param str name: of the partition
     """
+    _set_inserted(cr, name, "0.05")
+    cr.execute(
+        SQL("ALTER TABLE %s SET (autovacuum_freeze_min_age = 0)", SQL.identifier(name))
+    )
+
+
+def _set_inserted(cr, name, share):
+    """Clean up a table when this share of it was inserted."""
     cr.execute(
         SQL(
-            "ALTER TABLE %s SET (autovacuum_vacuum_insert_scale_factor = 0.05,"
-            " autovacuum_analyze_scale_factor = 0.02, autovacuum_freeze_min_age = 0)",
+            "ALTER TABLE %s SET (autovacuum_vacuum_insert_scale_factor = %s,"
+            " autovacuum_analyze_scale_factor = 0.02)",
             SQL.identifier(name),
+            SQL(share),
         )
     )
 

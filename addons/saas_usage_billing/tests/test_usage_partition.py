@@ -1,6 +1,8 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from datetime import date
 
+from psycopg2.errors import RestrictViolation
+
 from odoo.exceptions import AccessError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
@@ -84,3 +86,37 @@ class TestUsagePartition(UsageCase):
             ("saas_usage_call", "autovacuum_vacuum_threshold", "500"),
         ):
             self.assertEqual(self.get_options(table)[option], value, table)
+
+    def test_keys_can_be_cut_by_hash(self):
+        first = self.event()
+        self.ingest([first])
+        parts = "".join(
+            f"CREATE TABLE saas_usage_event_key_h{n:02} PARTITION OF"
+            " saas_usage_event_key FOR VALUES WITH (MODULUS 16, REMAINDER"
+            f" {n});"
+            for n in range(16)
+        )
+        self.env.cr.execute(
+            f"""
+            ALTER TABLE saas_usage_event_key RENAME TO saas_usage_event_key_flat;
+            ALTER INDEX saas_usage_event_key_pkey
+                RENAME TO saas_usage_event_key_flat_pkey;
+            CREATE TABLE saas_usage_event_key (
+                LIKE saas_usage_event_key_flat, PRIMARY KEY (source_id, event_id)
+            ) PARTITION BY HASH (source_id, event_id);
+            {parts}
+            INSERT INTO saas_usage_event_key SELECT * FROM saas_usage_event_key_flat
+            """
+        )
+        create_store(self.env.cr)
+        second = self.event()
+        self.assertEqual(self.ingest_counts([first, second])[:3], (2, 1, 1))
+        self.assertEqual(
+            self.get_options("saas_usage_event_key_h07")[
+                "autovacuum_vacuum_insert_scale_factor"
+            ],
+            "0.02",
+        )
+        with self.assertRaises(RestrictViolation), mute_logger("odoo.sql_db"):
+            with self.env.cr.savepoint():
+                self.env.cr.execute("DELETE FROM saas_usage_event_key")
