@@ -30,6 +30,7 @@ from . import saas_usage_simulation
 from . import saas_usage_simulation_line
 from . import saas_usage_batch
 from . import saas_usage_batch_counting
+from . import saas_usage_batch_forget
 from . import saas_usage_partition
 from . import saas_usage_event
 from . import saas_usage_event_meter
@@ -57,6 +58,7 @@ from . import saas_usage_control
 from . import saas_usage_control_job
 from . import saas_meter_control
 from . import saas_usage_control_rating
+from . import saas_usage_control_forget
 from . import saas_usage_control_views
 from . import saas_usage_control_detached
 from . import saas_usage_quarantine_kpi

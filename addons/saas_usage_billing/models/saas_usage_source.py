@@ -78,6 +78,16 @@ class SaasUsageSource(models.Model):
                 ["stored:sum", "received_at:max"],
             )
         }
+        forgotten = dict(
+            # sudo: as many for all who see the source
+            self.env["saas.usage.control"]
+            .sudo()
+            ._read_group(
+                [("source_id", "in", self.ids), ("stored_forgotten", ">", 0)],
+                ["source_id"],
+                ["stored_forgotten:sum"],
+            )
+        )
         waiting = dict(
             self.env["saas.usage.quarantine"]._read_group(
                 [("source_id", "in", self.ids), ("state", "=", "open")],
@@ -87,7 +97,7 @@ class SaasUsageSource(models.Model):
         )
         for source in self:
             stored, last = batches.get(source, (0, False))
-            source.event_count = stored
+            source.event_count = stored + forgotten.get(source, 0)
             source.last_received_at = last
             source.quarantine_count = waiting.get(source, 0)
 

@@ -18,6 +18,7 @@ from .usage_openings import get_detached_until, write_openings
 from .usage_partition_detach import detach_month
 from .usage_store_api import (
     DEFAULT,
+    LOOK_BACK,
     Bounds,
     Event,
     Intake,
@@ -41,8 +42,6 @@ from .usage_store_voids import counted
 
 #: Between the arrival of a request and its number, and between two clocks.
 _MARGIN = timedelta(minutes=10)
-#: More numbers than are drawn in that time and the longest transaction.
-_LOOK_BACK = 200_000
 
 
 def read_bounds(cr) -> Bounds:
@@ -62,7 +61,7 @@ def read_bounds(cr) -> Bounds:
     if floor is None:
         # More than are open at the same time.
         floor = batch_min - 1_000
-    floor = max(floor, batch_max - _LOOK_BACK, 0)
+    floor = max(floor, batch_max - LOOK_BACK, 0)
     cr.execute(
         """
         SELECT number FROM generate_series(%(first)s, %(last)s) number

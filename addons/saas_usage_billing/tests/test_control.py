@@ -1,9 +1,10 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 
 from odoo.exceptions import UserError
 from odoo.tests import freeze_time, tagged
 
+from ..models.usage_store_api import get_store
 from .common import UsageCase
 from .test_hold import APRIL, MARCH, HoldCase
 
@@ -137,6 +138,48 @@ class TestControlIntake(UsageCase):
         ):
             found = self.env[action["res_model"]].search_count(action["domain"])
             self.assertEqual(found, number, action["res_model"])
+
+    def test_requests_of_long_ago_are_deleted(self):
+        control, batches = self.env["saas.usage.control"], self.env["saas.usage.batch"]
+        first = batches.browse(self.ingest([self.event(), self.event()]).batch_id)
+        self.ingest([self.event(subject="nobody")])
+        waiting = self.env["saas.usage.quarantine"].search([], limit=1).batch_id
+        self.env.cr.execute(
+            "UPDATE saas_usage_batch SET is_counted = TRUE;"
+            "SELECT setval('saas_usage_batch_id_seq', %s)",
+            [waiting.id + 300_000],
+        )
+        last = batches.browse(self.ingest([self.event()]).batch_id)
+        today = datetime.now(timezone.utc).date()
+        later = today + timedelta(days=420)
+        row = self.control().filtered(lambda one: one.source_id == self.source)
+        # The day has a request whose number bounds may look for.
+        self.assertFalse(control._forget_requests(later))
+        self.env.cr.execute(
+            "UPDATE saas_usage_batch SET received_at = received_at + interval '419 d'"
+            " WHERE id = %s",
+            [last.id],
+        )
+        self.env.invalidate_all()
+        bounds, count = get_store(self.env).bounds(), self.source.event_count
+        event = self.events_of().filtered(lambda one: one.batch_id == first)[0]
+        self.assertFalse(control._forget_requests(today + timedelta(days=380)))
+        row.has_difference = True
+        self.assertFalse(control._forget_requests(later))
+        row.has_difference = False
+        while control._forget_requests(later):
+            pass
+        self.env.invalidate_all()
+        # Quarantined events keep theirs, the source its last one.
+        self.assertFalse(first.exists())
+        self.assertEqual((waiting + last).exists(), waiting + last)
+        self.assertTrue(row.is_forgotten)
+        self.assertEqual(get_store(self.env).bounds(), bounds)
+        self.assertEqual((count, self.source.event_count), (3, 3))
+        self.assertIn("no longer kept", event.batch_id.display_name)
+        # What is not there any more is no difference.
+        control._control_intake(today)
+        self.assertFalse(row.has_difference)
 
     def test_only_the_job_writes(self):
         self.ingest([self.event()])
