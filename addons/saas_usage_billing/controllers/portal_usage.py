@@ -12,6 +12,8 @@ from .csv_stream import stream_csv
 
 #: Events of a page.
 PAGE = 100
+#: Characters of a dispute.
+MAX_REASON = 2000
 #: Of an event's number, a bigint.
 _DIGITS = 18
 _PAGE_ROUTE = "/my/subscriptions/<int:subscription_id>/usage/<int:charge_id>"
@@ -48,6 +50,7 @@ class UsagePortal(SubscriptionPortal):
             template = "saas_usage_billing.portal_usage_events"
         else:
             values["breakdown"] = charge._get_usage_breakdown()
+            values.update(self._get_dispute(charge, query.get("dispute")))
             template = "saas_usage_billing.portal_usage_page"
         return request.render(
             template, {**self._prepare_portal_layout_values(), **values}
@@ -72,6 +75,52 @@ class UsagePortal(SubscriptionPortal):
                 env["saas.charge"].sudo().browse(charge_id)._iterate_customer_rows()
             ),
         )
+
+    @http.route(
+        f"{_PAGE_ROUTE}/dispute",
+        type="http",
+        auth="user",
+        website=True,
+        methods=["POST"],
+    )
+    def portal_usage_dispute(self, subscription_id: int, charge_id: int, **query):
+        """Hold usage its own customer disputes, once.
+
+        :param query: ``reason``, the customer's words
+        """
+        charge = self._find_usage_charge(subscription_id, charge_id)
+        if not charge or not self._may_dispute(charge):
+            return request.redirect("/my")
+        reason = (query.get("reason") or "").strip()
+        fault = _find_reason_fault(reason)
+        if not fault:
+            charge._open_dispute(reason)
+        url = f"/my/subscriptions/{subscription_id}/usage/{charge_id}"
+        return request.redirect(f"{url}?dispute={fault or 'sent'}#dispute")
+
+    def _may_dispute(self, charge):
+        """Return whether the visitor is the customer, not somebody who looks on."""
+        return self._is_of_customer(request.env.user, charge)
+
+    def _is_of_customer(self, user, charge):
+        account = charge.subscription_id.commercial_partner_id
+        return user.partner_id.commercial_partner_id == account
+
+    def _get_dispute(self, charge, message):
+        """Return what the template says about disputes."""
+        dispute = charge._get_dispute()
+        decisions = dict(
+            dispute._fields["decision"]._description_selection(dispute.env)
+        )
+        return {
+            "dispute": dispute,
+            # The words of staff are not for the customer.
+            "is_own_dispute": self._is_of_customer(dispute.opened_by_id, charge),
+            "dispute_decision": decisions.get(dispute.decision, ""),
+            "dispute_message": message,
+            "may_dispute": not dispute and self._may_dispute(charge),
+            "max_reason": MAX_REASON,
+        }
 
     def _find_usage_charge(self, subscription_id, charge_id):
         """Return the charge with sudo, empty when it is not the visitor's to see."""
@@ -106,6 +155,13 @@ class UsagePortal(SubscriptionPortal):
             "rows": [charge._prepare_event_row(event, columns) for event in events],
             "following": following,
         }
+
+
+def _find_reason_fault(reason):
+    """Return what is wrong with the words of a dispute, empty: nothing."""
+    if not reason:
+        return "empty"
+    return "long" if len(reason) > MAX_REASON else ""
 
 
 def _read_day(text):

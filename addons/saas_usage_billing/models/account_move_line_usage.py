@@ -19,8 +19,20 @@ class AccountMoveLine(models.Model):
 
         :return: window action
         """
+        return self._get_saas_usage_charges()._get_drill_action()
+
+    def action_dispute_saas_usage(self):
+        """Dispute the usage behind the invoice line, or open its dispute.
+
+        :return: window action
+        """
+        charges = self._get_saas_usage_charges().sudo(False)
+        if len(charges) > 1:
+            return charges._get_drill_action()
+        return charges.action_dispute_usage()
+
+    def _get_saas_usage_charges(self):
+        """Return the charges of metered use the line shows."""
         self.ensure_one()
         charges = self.move_id._get_saas_usage_charges()
-        return charges.filtered(
-            lambda charge: charge.move_line_id == self
-        )._get_drill_action()
+        return charges.filtered(lambda charge: charge.move_line_id == self)

@@ -99,6 +99,77 @@ class SaasCharge(models.Model):
         return self._measure_usage()[()].quantity
 
     # ------------------------------------------------------------------
+    # Disputes
+    # ------------------------------------------------------------------
+    def _prepare_dispute_vals(self):
+        """Prepare the hold of the usage that was charged.
+
+        :return: values of ``saas.usage.hold``
+        """
+        self.ensure_one()
+        return {
+            "subscription_id": self.subscription_id.id,
+            "meter_id": self._get_usage_price().meter_id.id,
+            "date_from": self.service_start,
+            "date_to": self.service_end,
+            "kind": "dispute",
+            "charge_id": self.id,
+        }
+
+    def _get_dispute(self):
+        """Return the dispute of the charge, or of another of the same usage.
+
+        :return: ``saas.usage.hold``, the open one first
+        """
+        self.ensure_one()
+        return self.env["saas.usage.hold"].search(
+            [
+                ("subscription_id", "=", self.subscription_id.id),
+                ("kind", "=", "dispute"),
+                ("charge_id.ref", "=", self.ref),
+            ],
+            order="state, id desc",
+            limit=1,
+        )
+
+    def _open_dispute(self, reason):
+        """Dispute the usage in the name of the customer, once.
+
+        :param str reason: the customer's words
+        :return: the dispute, new or of before
+        """
+        self.ensure_one()
+        # What staff writes about it is not for the customer who opened it.
+        holds = self.env["saas.usage.hold"].with_context(mail_create_nosubscribe=True)
+        return self._get_dispute() or holds.create(
+            {**self._prepare_dispute_vals(), "reason": reason}
+        )
+
+    def action_dispute_usage(self):
+        """Open the dispute of the charge, or a new one.
+
+        :return: window action
+        :raise UsageStoreError: no usage
+        """
+        if not (len(self) == 1 and self.has_usage):
+            raise UsageStoreError(
+                self.env._("Choose one charge of metered use, then dispute it.")
+            )
+        dispute = self._get_dispute()
+        if dispute:
+            return dispute._get_records_action()
+        given = self._prepare_dispute_vals()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Dispute This Usage"),
+            "res_model": "saas.usage.hold",
+            "view_mode": "form",
+            "views": [(False, "form")],
+            "target": "current",
+            "context": {f"default_{name}": value for name, value in given.items()},
+        }
+
+    # ------------------------------------------------------------------
     # KPI
     # ------------------------------------------------------------------
     @api.model

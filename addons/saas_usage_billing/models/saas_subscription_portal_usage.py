@@ -26,3 +26,18 @@ class SaasSubscription(models.Model):
             )
             .filtered("has_usage")
         )
+
+    def _get_disputed_refs(self):
+        """Return the refs of the charges that are disputed just now."""
+        self.ensure_one()
+        # sudo: as for the charges, the page belongs to this subscription
+        holds = self.env["saas.usage.hold"].sudo()
+        return set(
+            holds.search(
+                [
+                    ("subscription_id", "=", self.id),
+                    ("kind", "=", "dispute"),
+                    ("state", "=", "open"),
+                ]
+            ).charge_id.mapped("ref")
+        )

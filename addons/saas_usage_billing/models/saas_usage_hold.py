@@ -1,6 +1,7 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from odoo import api, fields, models
 from odoo.exceptions import AccessError
+from odoo.tools import plaintext2html
 
 from ..exceptions import UsageHoldError
 
@@ -14,7 +15,10 @@ KINDS = [
 #: Kinds people may open; the others are opened by what finds the reason.
 OPENED_BY_PEOPLE = {"manual", "dispute"}
 #: What is held does not change; another hold is another record.
-SCOPE = {"subscription_id", "meter_id", "date_from", "date_to", "kind", "source_id"}
+SCOPE = {
+    *("subscription_id", "meter_id", "date_from", "date_to", "kind", "source_id"),
+    "charge_id",
+}
 OWN = {"state", "opened_by_id", "released_by_id", "released_at"}
 
 
@@ -35,7 +39,7 @@ class SaasUsageHold(models.Model):
     ]
     _order = "state, date_from desc, id desc"
     _check_company_auto = True
-    _undefaultable = OWN | {"source_id", "release_note"}
+    _undefaultable = OWN | {"source_id", "release_note", "decision"}
 
     name = fields.Char(compute="_compute_name", store=True)
     subscription_id = fields.Many2one(
@@ -69,6 +73,14 @@ class SaasUsageHold(models.Model):
         ondelete="restrict",
         check_company=True,
         help="The source that is waited for.",
+    )
+    charge_id = fields.Many2one(
+        "saas.charge",
+        string="Disputed Charge",
+        index="btree_not_null",
+        ondelete="restrict",
+        check_company=True,
+        help="What the customer was charged and disputes.",
     )
     date_from = fields.Date(string="From", required=True)
     date_to = fields.Date(
@@ -104,6 +116,18 @@ class SaasUsageHold(models.Model):
         tracking=True,
         help="What was found. Needed to release the hold.",
     )
+    decision = fields.Selection(
+        [
+            ("confirmed", "The usage is right"),
+            ("corrected", "The usage is corrected"),
+            ("credited", "Money is given back"),
+        ],
+        copy=False,
+        tracking=True,
+        help="What the customer is told about a disputed charge. Corrected: events were"
+        " taken back or replaced, and the next run settles the difference. Money is"
+        " given back by a credit note, by hand.",
+    )
 
     _open_uniq = models.UniqueIndex(
         "(subscription_id, COALESCE(meter_id, 0), COALESCE(source_id, 0), kind,"
@@ -120,6 +144,25 @@ class SaasUsageHold(models.Model):
     def _default_kind(self) -> str:
         """Return the kind of hold this user may open."""
         return "manual" if self.env.user.has_group(OPERATOR) else "dispute"
+
+    @api.constrains("charge_id", "subscription_id", "meter_id", "date_from", "date_to")
+    def _check_charge(self):
+        for hold in self.filtered("charge_id"):
+            # sudo: whoever disputes need not be allowed to see the charge
+            scope = hold.charge_id.sudo()._prepare_dispute_vals()
+            # Who holds more than the charge holds the charge.
+            if (
+                scope["subscription_id"] != hold.subscription_id.id
+                or hold.meter_id.id not in (scope["meter_id"], False)
+                or hold.date_from > scope["date_from"]
+                or (hold.date_to and hold.date_to < scope["date_to"])
+            ):
+                raise UsageHoldError(
+                    self.env._(
+                        "A dispute of a charge holds at least all of it: subscription,"
+                        " meter and days must be those of the charge."
+                    )
+                )
 
     @api.depends("subscription_id.name", "meter_id.name")
     def _compute_name(self):
@@ -212,13 +255,15 @@ class SaasUsageHold(models.Model):
         """Write the events, and ask the success manager to look at disputes."""
         for hold in self:
             hold._saas_emit("usage.held", hold._get_facts())
-            manager = hold.partner_id.saas_csm_id
+            # sudo: who looks after the account, whoever disputes
+            manager = hold.sudo().partner_id.saas_csm_id
             if hold.kind == "dispute" and manager and manager != self.env.user:
                 # sudo: the activity is the manager's, whoever disputes
                 hold.sudo().activity_schedule(
                     "mail.mail_activity_data_todo",
                     user_id=manager.id,
                     summary=self.env._("Usage is disputed"),
+                    note=plaintext2html(hold.reason),
                 )
 
     def action_release(self) -> bool:
@@ -239,6 +284,14 @@ class SaasUsageHold(models.Model):
                     self.env._(
                         "%(hold)s: write down what was found in the release note "
                         "first.",
+                        hold=hold.name,
+                    )
+                )
+            if hold.charge_id and not hold.decision:
+                raise UsageHoldError(
+                    self.env._(
+                        "%(hold)s: choose the decision first. The customer sees it"
+                        " beside the disputed charge.",
                         hold=hold.name,
                     )
                 )

@@ -10,7 +10,7 @@ from odoo.tools import mute_logger
 
 from odoo.addons.saas_subscription_ops.tests.common import SubscriptionCase
 
-from ..exceptions import UsageHoldError
+from ..exceptions import UsageHoldError, UsageStoreError
 from .common import ROLE, TIER_TABLE, UsageFixture
 
 MARCH = date(2026, 3, 1)
@@ -196,6 +196,63 @@ class TestUsageHold(HoldCase):
         self.release(hold)
         self.assertFalse(hold.activity_ids)
         self.assertFalse(self.hold(self.success, kind="dispute").activity_ids)
+
+    # Disputed charges -------------------------------------------------
+    def test_staff_disputes_a_charge_from_its_invoice(self):
+        self.store(620, "2026-03-10")
+        self.bill()
+        charge = self.subscription.charge_ids.filtered(
+            lambda one: one.product_id == self.calls
+        )
+        line, move = charge.move_line_id, charge.move_id
+        action = line.with_user(self.success).action_dispute_saas_usage()
+        self.assertEqual(action["context"]["default_charge_id"], charge.id)
+        Hold = self.env["saas.usage.hold"].with_user(self.success)
+        hold = Hold.with_context(**action["context"]).create({"reason": "Too much"})
+        self.assertEqual((hold.kind, hold.charge_id), ("dispute", charge))
+        self.assertEqual(hold.meter_id, self.calls_meter)
+        self.assertEqual((hold.date_from, hold.date_to), (MARCH, APRIL))
+        for source in (line, charge):
+            name = "action_dispute_saas_usage"
+            if source == charge:
+                name = "action_dispute_usage"
+            found = getattr(source.with_user(self.success), name)()
+            self.assertEqual(found["res_id"], hold.id)
+        flat = move.invoice_line_ids.filtered(
+            lambda one: one.product_id == self.platform
+        )
+        with self.assertRaisesRegex(UsageStoreError, "metered use"):
+            flat.action_dispute_saas_usage()
+        # What comes late waits until it is decided.
+        self.store(10, "2026-03-11")
+        self.assertEqual(self.get_late_products(), {"bytes"})
+        hold.with_user(self.operator).release_note = "Counted twice"
+        with self.assertRaisesRegex(UsageHoldError, "decision"):
+            hold.with_user(self.operator).action_release()
+        hold.with_user(self.operator).decision = "corrected"
+        hold.with_user(self.operator).action_release()
+        self.assertEqual(hold.state, "released")
+        self.assertEqual(self.get_late_products(), {"bytes", "calls"})
+
+    def get_late_products(self):
+        self.env.cr.cache.clear()
+        charges = self.subscription._get_unbooked_charges(APRIL)
+        return {charge.details["meter"] for charge in charges}
+
+    def test_dispute_of_a_charge_holds_all_of_it(self):
+        self.store(620, "2026-03-10")
+        self.bill()
+        charge = self.subscription.charge_ids.filtered("has_usage")[:1]
+        given = charge._prepare_dispute_vals()
+        for vals in (
+            {"meter_id": self.bytes_meter.id},
+            {"date_from": date(2026, 3, 2)},
+            {"date_to": date(2026, 3, 31)},
+        ):
+            with self.assertRaisesRegex(UsageHoldError, "at least all of it"):
+                self.hold(**{**given, **vals})
+        wider = {"meter_id": False, "date_to": False}
+        self.assertTrue(self.hold(**{**given, **wider}))
 
     # Opened by the code ----------------------------------------------
     def test_open_hold_is_found_again(self):

@@ -5,8 +5,9 @@ from datetime import date
 from decimal import Decimal
 from unittest.mock import patch
 
-from odoo import Command
+from odoo import Command, http
 from odoo.tests import HttpCase, TransactionCase, new_test_user, tagged
+from odoo.tools import mute_logger
 
 from ..controllers.csv_stream import guard, write_csv
 from .drill_fixture import DrillFixture
@@ -154,6 +155,118 @@ class TestUsagePages(DrillFixture, HttpCase):
         self.assertEqual([row[3] for row in rows], ["other"] * 5)
         _header, *rows = read_csv(self.get(self.charge, rest="/events.csv"))
         self.assertEqual(len(rows), 620)
+
+    # Disputes ----------------------------------------------------------
+    def dispute(self, charge, reason="The 140 of 11 March were a test", **options):
+        login = options.get("login", "usage_own")
+        self.authenticate(login, login)
+        subscription = options.get("subscription") or charge.subscription_id
+        return self.url_open(
+            f"/my/subscriptions/{subscription.id}/usage/{charge.id}/dispute",
+            data={"reason": reason, "csrf_token": http.Request.csrf_token(self)},
+            allow_redirects=False,
+        )
+
+    def get_disputes(self):
+        return self.env["saas.usage.hold"].search([("kind", "=", "dispute")])
+
+    def test_customer_disputes_an_amount_once(self):
+        manager = new_test_user(
+            self.env, "dispute_csm", groups="saas_core.group_saas_core_customer_success"
+        )
+        self.partner.saas_csm_id = manager
+        self.assertIn("Dispute this usage", self.get(self.charge).text)
+        answer = self.dispute(self.charge, "  The <b>140</b> were a test  ")
+        self.assertEqual(answer.status_code, 303)
+        self.assertIn("dispute=sent", answer.headers["Location"])
+        hold = self.get_disputes()
+        self.assertRecordValues(
+            hold,
+            [
+                {
+                    "subscription_id": self.subscription.id,
+                    "meter_id": self.calls_meter.id,
+                    "date_from": date(2026, 3, 1),
+                    "date_to": date(2026, 4, 1),
+                    "charge_id": self.charge.id,
+                    "reason": "The <b>140</b> were a test",
+                    "state": "open",
+                }
+            ],
+        )
+        self.assertEqual(hold.opened_by_id.login, "usage_own")
+        self.assertNotIn(self.partner, hold.message_partner_ids)
+        self.assertEqual(hold.activity_ids.user_id, manager)
+        self.assertIn("&lt;b&gt;140", hold.activity_ids.note)
+        page = self.get(self.charge, rest="?dispute=sent").text
+        for words in ("You disputed this usage", "In review", "The &lt;b&gt;140"):
+            self.assertIn(words, page)
+        self.assertNotIn("<textarea", page)
+        self.authenticate("usage_own", "usage_own")
+        listed = self.url_open(f"/my/subscriptions/{self.subscription.id}")
+        self.assertIn(">Disputed<", listed.text)
+        # Again, and after the decision, it is the same one.
+        self.dispute(self.charge)
+        self.assertEqual(self.get_disputes(), hold)
+        hold.write({"release_note": "Inside words", "decision": "credited"})
+        hold._release(hold.release_note)
+        page = self.get(self.charge).text
+        for words in ("Decided", "Money is given back"):
+            self.assertIn(words, page)
+        self.assertNotIn("Inside words", page)
+        self.dispute(self.charge)
+        self.assertEqual(self.get_disputes(), hold)
+
+    def test_words_of_staff_are_not_shown(self):
+        vals = {**self.charge._prepare_dispute_vals(), "reason": "They never pay"}
+        hold = self.get_disputes().create(vals)
+        page = self.get(self.charge).text
+        self.assertIn("This usage is disputed", page)
+        self.assertNotIn("They never pay", page)
+        self.assertNotIn("<textarea", page)
+        self.dispute(self.charge)
+        self.assertEqual(self.get_disputes(), hold)
+
+    def test_dispute_needs_words(self):
+        for reason, fault in ((" \n ", "empty"), ("x" * 2001, "long")):
+            answer = self.dispute(self.charge, reason)
+            self.assertIn(f"dispute={fault}", answer.headers["Location"])
+        self.assertFalse(self.get_disputes())
+        self.assertIn(
+            "say what is wrong", self.get(self.charge, rest="?dispute=empty").text
+        )
+        self.assertEqual(self.get(self.charge, rest="?dispute=odd").status_code, 200)
+
+    def test_others_dispute_nothing(self):
+        self.assert_refused(self.dispute(self.charge, login="usage_other"))
+        self.assert_refused(
+            self.dispute(self.charge, login="usage_other", subscription=self.other)
+        )
+        self.assert_refused(self.dispute(self.other_charge))
+        self.assert_refused(self.dispute(self.invoice(self.charge, "draft")))
+        # Staff has its own way.
+        self.new_user("dispute_staff", "billing_operator")
+        self.assert_refused(self.dispute(self.charge, login="dispute_staff"))
+        self.assertNotIn(
+            "Dispute this usage", self.get(self.charge, login="dispute_staff").text
+        )
+        self.assertFalse(self.get_disputes())
+
+    def test_logged_out_or_without_the_form_nothing_is_disputed(self):
+        url = f"/my/subscriptions/{self.subscription.id}/usage/{self.charge.id}/dispute"
+        self.authenticate("usage_own", "usage_own")
+        with mute_logger("odoo.http"):
+            answer = self.url_open(url, data={"reason": "No token"})
+        self.assertEqual(answer.status_code, 400)
+        self.logout(keep_db=True)
+        answer = self.url_open(
+            url,
+            data={"reason": "x", "csrf_token": http.Request.csrf_token(self)},
+            allow_redirects=False,
+        )
+        self.assertEqual(answer.status_code, 303)
+        self.assertIn("/web/login", answer.headers["Location"])
+        self.assertFalse(self.get_disputes())
 
     def test_files_for_staff(self):
         self.new_user("csv_auditor", "auditor")
