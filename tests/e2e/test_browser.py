@@ -17,9 +17,11 @@ from tools.story import (
     changes,
     documents,
     kpis,
+    metering,
     onboarding,
     renewals,
     sales,
+    simulation,
     usage,
 )
 from tools.story.world import Customer
@@ -286,6 +288,86 @@ def test_usage_and_quarantine(window, world, story):
     for row in usage.quarantine(world):
         assert row["subject"] in listed
     admin.shot("usage-quarantine")
+
+
+def test_current_usage(window, world, story):
+    operator = window("billing_operator")
+    path = f"/odoo/saas-subscriptions/{story.metered.subscription_id}"
+    operator.open(path, ".o_form_view")
+    operator.page.click(".o_notebook_headers a[name=usage]")
+    used = operator.page.locator(".o_saas_usage").first
+    expect(used).to_contain_text("Workflow minutes")
+    expect(used).to_contain_text("Forecast")
+    used.evaluate("part => part.scrollIntoView({block: 'center'})")
+    operator.shot("usage-current")
+
+
+def test_usage_behind_an_invoice_line(window, world, story):
+    operator, metered = window("billing_operator"), story.metered
+    run = metering.find_run(world, metered, world.month, "regular")
+    invoice = billing.invoice_of(world, run["id"], metered.partner_id)
+    operator.open(f"/odoo/customer-invoices/{invoice['id']}", ".o_form_view")
+    operator.page.click(".o_data_row button[name=action_drill_saas_usage] >> nth=0")
+    operator.page.click(".o_notebook_headers a[name=groups]")
+    groups = operator.page.locator(".o_field_widget[name=group_ids]")
+    expect(groups).to_contain_text("Region eu")
+    operator.page.click(".o_notebook_headers a[name=tiers]")
+    operator.shot("usage-drill-down")
+
+
+def test_mapping_of_the_feed(window, world, story):
+    operator = window("billing_operator")
+    operator.open("/odoo/usage-mappings", ".o_list_view .o_data_row")
+    operator.page.click(".o_data_row td[name=name]")
+    expect(operator.page.locator(".o_field_widget[name=sample_ids]")).to_contain_text(
+        "workflow.run"
+    )
+    operator.shot("usage-mapping")
+
+
+def test_unusual_usage_waits(window, world, story):
+    operator, metered = window("billing_operator"), story.metered
+    run = metering.find_run(world, metered, world.month_end, "regular")
+    operator.open(f"/odoo/saas-billing-runs/{run['id']}", ".o_form_view")
+    operator.page.click("button[name=action_view_lines]")
+    expect(operator.page.locator(".o_list_view")).to_contain_text("usual are")
+
+
+def test_simulation_compares_by_account(window, world, story):
+    operator = window("billing_operator")
+    found = operator_search(world, "saas.usage.simulation", "name", simulation.NAME)
+    operator.open(f"/odoo/usage-simulations/{found}", ".o_form_view")
+    operator.page.click("button[name=action_view_lines]")
+    operator.page.click(".o_switch_view.o_list")
+    rows = operator.page.locator(".o_data_row")
+    expect(rows).to_have_count(metering.MONTHS)
+    operator.page.mouse.move(0, 0)
+    operator.shot("usage-simulation")
+
+
+def test_wallet_of_the_account(window, world, story):
+    operator = window("billing_operator")
+    partner = story.metered.partner_id
+    found = operator_search(world, "saas.wallet", "partner_id", partner)
+    operator.open(f"/odoo/wallets/{found}", ".o_form_view")
+    balance = operator.page.locator(".o_field_widget[name=live_balance]")
+    expect(balance).to_contain_text("$ 110.00")
+    operator.shot("usage-wallet")
+
+
+def test_alerts_of_customer_success(window, world, story):
+    csm = window("csm")
+    csm.open("/odoo/usage-alerts", ".o_list_view .o_data_row")
+    assert metering.THRESHOLD in csm.text(".o_list_view")
+    csm.page.click(".o_data_row td[name=subscription_id]")
+    expect(csm.page.locator(".o_form_view")).to_contain_text("4,500")
+    csm.shot("usage-alert")
+
+
+def operator_search(world, model, field, value) -> int:
+    """Return the one record the billing operator finds."""
+    [found] = world.as_("billing_operator").search(model, [(field, "=", value)])
+    return found
 
 
 def test_billing_run(window, world, story):
