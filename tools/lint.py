@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tools import paths, stamps, system
@@ -20,6 +21,7 @@ PRETTIER = ("prettier@3.6.2", "@prettier/plugin-xml@3.4.2")
 # Tests raise errors nobody reads, and those of concurrency must commit.
 NOT_IN_TESTS = ("translation-required", "invalid-commit")
 NODE_HOME = paths.LOCAL / "node"
+PARALLEL = 2
 
 
 class Checks:
@@ -38,32 +40,35 @@ class Checks:
         spent = seconds(time.monotonic() - start)
         if status:
             self.failed.append(name)
-            say(tail(log, 400))
-        say(f"  {'!!' if status else 'ok'} {name}, {spent}")
+        found = f"{tail(log, 400)}\n" if status else ""
+        say(f"{found}  {'!!' if status else 'ok'} {name}, {spent}")
 
     def check_all(self) -> None:
-        """Run every check, also after one that found something."""
-        addons = all_addons()
-        manifests = [addon / "__manifest__.py" for addon in addons]
-        translations = sorted(paths.ADDONS.glob("*/i18n/*.po*"))
-        ruff = self.bin / "ruff"
-        self.run("ruff check", [ruff, "check", "."])
-        self.run("ruff format", [ruff, "format", "--check", "."])
-        if addons:
+        """Run every check, also after one that found something, two at a time."""
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            list(pool.map(lambda check: self.run(*check), self._all()))
+
+    def _all(self) -> Iterator[tuple[str, list[str | Path]]]:
+        """Yield names and commands, what takes longest first."""
+        found = all_addons()
+        if found:
             pylint = [self.bin / "pylint", f"--rcfile={paths.ROOT / '.pylintrc'}"]
-            self.run("pylint-odoo", [*pylint, "--ignore=tests", *addons])
+            yield "pylint-odoo", [*pylint, "--ignore=tests", *found]
             tests = sorted(
                 path.parent for path in paths.ADDONS.glob("*/tests/__init__.py")
             )
             lenient = f"--disable={','.join(NOT_IN_TESTS)}"
-            self.run("pylint-odoo of tests", [*pylint, lenient, *tests])
-            self.run(
-                "oca-checks-odoo-module",
-                [self.bin / "oca-checks-odoo-module", *manifests],
-            )
+            yield "pylint-odoo of tests", [*pylint, lenient, *tests]
+            manifests = [addon / "__manifest__.py" for addon in found]
+            odoo_checks = self.bin / "oca-checks-odoo-module"
+            yield "oca-checks-odoo-module", [odoo_checks, *manifests]
+        ruff = self.bin / "ruff"
+        yield "ruff check", [ruff, "check", "."]
+        yield "ruff format", [ruff, "format", "--check", "."]
+        translations = sorted(paths.ADDONS.glob("*/i18n/*.po*"))
         if translations:
-            self.run("oca-checks-po", [self.bin / "oca-checks-po", *translations])
-        self.run("prettier", [*prettier_command(), "--check", *web_files()])
+            yield "oca-checks-po", [self.bin / "oca-checks-po", *translations]
+        yield "prettier", [*prettier_command(), "--check", *web_files()]
 
 
 def prettier_command() -> list[str | Path]:
