@@ -30,20 +30,35 @@ KEPT_BASES = 8
 ALWAYS = ("queue_job",)
 # Compiled once here: a page of a test would compile them for half a minute, and roll
 # them back with the test, so that the next page does it again.
-PAGES = """
-for name in {bundles}:
-    bundle = env["ir.qweb"]._get_asset_bundle(name, css=True, js=True)
-    bundle.js()
-    bundle.css()
-env.cr.commit()
-"""
-BUNDLES = (
+SCRIPTS = (
     "web.assets_web",
+    "web.assets_backend_lazy",
+    "web.assets_emoji",
     "web.assets_frontend",
     "web.assets_frontend_minimal",
     "web.assets_frontend_lazy",
     "web.assets_tests",
+    "bus.websocket_worker_assets",
+    "portal.assets_chatter",
+    "spreadsheet.o_spreadsheet",
+    "web.chartjs_lib",
 )
+STYLES = (
+    "web.assets_web",
+    "web.assets_web_print",
+    "web.assets_backend_lazy",
+    "web.assets_frontend",
+    "web.report_assets_common",
+    "portal.assets_chatter",
+    "portal.assets_chatter_style",
+)
+PAGES = f"""
+for name in {SCRIPTS}:
+    env["ir.qweb"]._get_asset_bundle(name, css=False, js=True).js()
+for name in {STYLES}:
+    env["ir.qweb"]._get_asset_bundle(name, css=True, js=False).css()
+env.cr.commit()
+"""
 
 
 class Databases:
@@ -259,7 +274,8 @@ class Databases:
         else:
             base = self.base(addons.foreign_depends(wanted))
         sources = stamps.addon_digests(paths.ADDONS / name for name in wanted)
-        key = stamps.digest(base, *(f"{n}={d}" for n, d in sorted(sources.items())))
+        parts = (f"{n}={d}" for n, d in sorted(sources.items()))
+        key = stamps.digest(base, PAGES, *parts)
         name = f"suite_{key}"
         with paths.locked(f"{self.cluster.name}-{name}"):
             if not self.exists(name):
@@ -270,7 +286,7 @@ class Databases:
                     log = paths.LOGS / f"{name}.log"
                     self.modules(draft, install=wanted, log=log)
                     if rest == wanted:
-                        self.shell(draft, PAGES.format(bundles=BUNDLES))
+                        self.shell(draft, PAGES)
         return name
 
     @contextmanager
