@@ -23,7 +23,6 @@ from tools import (
     server,
     stamps,
     system,
-    testing,
 )
 from tools.errors import (
     CommandError,
@@ -412,27 +411,6 @@ class TestCommandLine:
         assert split(["demo"]) == (["demo"], [])
 
 
-class TestJobs:
-    def test_a_failing_job_stops_no_other(self, capsys):
-        def work_badly():
-            raise OSError("no log")
-
-        def refuse():
-            raise ToolError("no database", "start it")
-
-        jobs = [testing.Job("bad", work_badly), testing.Job("good", lambda: (3, 0, ""))]
-        [refused] = testing.jobs_of("e2e", refuse)
-        results = testing.run_all(
-            [*(("addons", job) for job in jobs), ("e2e", refused)]
-        )
-        text, failed = testing.summary(results)
-        assert failed == 2
-        assert text.endswith("3 passed, 2 failed")
-        told = capsys.readouterr()
-        assert "OSError: no log" in told.out + told.err
-        assert "no database" in told.out + told.err
-
-
 class TestMakefile:
     def test_every_command_has_a_target(self, root):
         from tools.cli import COMMANDS
@@ -454,16 +432,6 @@ class TestMakefile:
         )
         assert done.returncode == 0, done.stderr
         assert "make COMMAND" in done.stdout
-
-
-def test_parts_hold_every_test_file_once() -> None:
-    """An addon in parts is the addon as a whole, and a small one is one part."""
-    from tools.testing import test_parts
-
-    for addon in addons.all_addons():
-        files = [path for part in test_parts(addon) for path in part]
-        assert sorted(files) == sorted(addon.glob("tests/**/test_*.py"))
-        assert all(test_parts(addon))
 
 
 def test_database_an_autovacuum_worker_is_in_can_be_dropped(tmp_path) -> None:
