@@ -33,7 +33,7 @@ class SaasUsageControl(models.Model):
         result = super()._cron_control()
         today = fields.Date.context_today(self.with_context(tz="UTC"))
         while self._forget_requests(today):
-            if not self.env["ir.cron"]._commit_progress(1):
+            if not self.env["ir.cron"]._commit_progress():
                 break
         return result
 

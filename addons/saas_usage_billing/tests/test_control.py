@@ -177,6 +177,19 @@ class TestControlIntake(UsageCase):
         self.assertEqual(get_store(self.env).bounds(), bounds)
         self.assertEqual((count, self.source.event_count), (3, 3))
         self.assertIn("no longer kept", event.batch_id.display_name)
+        # The job goes on with days it had no time for, whatever is deleted.
+        said = []
+        self.patch(
+            type(self.env["ir.cron"]),
+            "_commit_progress",
+            lambda _cron, processed=0, **_kw: said.append(processed) or 9,
+        )
+        row.is_forgotten = False
+        self.patch(type(control), "_get_tasks", lambda _self: [])
+        with freeze_time(later):
+            control._cron_control()
+        self.assertEqual(set(said), {0})
+        self.assertGreater(len(said), 1)
         # What is not there any more is no difference.
         control._control_intake(today)
         self.assertFalse(row.has_difference)
