@@ -39,6 +39,7 @@ from . import saas_meter_counting
 from . import saas_usage_counting
 from . import saas_usage_counting_check
 from . import saas_usage_counting_groups
+from . import saas_usage_counting_failed
 from . import saas_usage_threshold
 from . import saas_usage_alert
 from . import saas_usage_alert_steps
@@ -73,6 +74,7 @@ from . import sale_order
 from . import saas_subscription
 from . import saas_subscription_usage_periods
 from . import saas_usage_partition_retain
+from . import saas_usage_simulation_kept
 from . import saas_subscription_usage_charges
 from . import saas_subscription_usage_detached
 from . import saas_subscription_usage_prices

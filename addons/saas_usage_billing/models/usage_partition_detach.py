@@ -65,7 +65,7 @@ def hold_ledger(env):
     :raise UsageStoreError: somebody is booking
     """
     with _patiently(env):
-        env.cr.execute("LOCK TABLE saas_charge IN SHARE MODE")
+        env.cr.execute("LOCK TABLE saas_charge IN SHARE MODE", log_exceptions=False)
 
 
 def detach_month(env, month: date):
@@ -76,7 +76,9 @@ def detach_month(env, month: date):
     name = SQL.identifier(partition_name(month))
     with _patiently(env):
         env.cr.execute(
-            SQL("ALTER TABLE %s DETACH PARTITION %s", SQL.identifier(STORE), name)
+            SQL("ALTER TABLE %s DETACH PARTITION %s", SQL.identifier(STORE), name),
+            # To be kept waiting is no error.
+            log_exceptions=False,
         )
     env["saas.usage.partition"].flush_model(["state"])
     env.cr.execute(

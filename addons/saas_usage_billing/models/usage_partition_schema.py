@@ -182,12 +182,16 @@ def close_month(cr, name):
     """
     table = SQL.identifier(name)
     # What is taken back waits here, events for the trigger.
-    cr.execute("LOCK TABLE saas_usage_event_void IN SHARE ROW EXCLUSIVE MODE")
+    cr.execute(
+        "LOCK TABLE saas_usage_event_void IN SHARE ROW EXCLUSIVE MODE",
+        log_exceptions=False,
+    )
     cr.execute(
         SQL(
             "CREATE OR REPLACE TRIGGER saas_usage_event_guard_frozen"
             " BEFORE INSERT ON %s"
             " FOR EACH ROW EXECUTE FUNCTION saas_usage_frozen_guard()",
             table,
-        )
+        ),
+        log_exceptions=False,
     )

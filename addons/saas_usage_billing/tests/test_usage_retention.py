@@ -186,6 +186,16 @@ class TestUsageRetention(RetentionCase):
                 [("subscription_id", "=", self.subscription.id)]
             ).filtered("has_usage")[:1]._measure_usage()
 
+    def test_detached_months_are_not_simulated(self):
+        self.bill_march()
+        vals = {"name": "Other prices", "date_from": MARCH, "date_to": MAY}
+        Simulation = self.env["saas.usage.simulation"].with_user(self.operator)
+        Simulation.create(vals)
+        self.detach()
+        with self.assertRaisesRegex(ValidationError, "no longer kept"):
+            Simulation.create(vals)
+        Simulation.create({**vals, "date_from": APRIL})
+
     # In the way -------------------------------------------------------
     def test_usage_that_is_not_settled_is_in_the_way(self):
         self.age()
