@@ -44,7 +44,8 @@ class SaasUsageCounting(models.AbstractModel):
             counted = self._count()
             if not cron._commit_progress(counted) or not counted:
                 break
-        while self._extend() or self._forget():
+        failed = set()
+        while self._extend(failed) or self._forget():
             if not cron._commit_progress():
                 break
 
@@ -75,14 +76,30 @@ class SaasUsageCounting(models.AbstractModel):
         return len(ids)
 
     @api.model
-    def _extend(self):
+    def _extend(self, failed=None):
         """Make buckets that are missing, a month of some subscriptions at a time.
 
+        :param set failed: ids of meters to leave out; those that fail are added
         :return: number of subscriptions; 0 when nothing is missing
         """
         if not self._begin():
             return 0
-        return extend(self.env, self._get_counted(), self._get_today())
+        today = self._get_today()
+        meters = [
+            one for one in self._get_counted() if one.meter_id not in (failed or ())
+        ]
+        made = []
+        if not self._try(lambda: made.append(extend(self.env, meters, today))):
+            return made[0]
+        # One of them is in the way of the others: each on its own.
+        for meter in meters:
+            if not self._try_meter(
+                meter, (), lambda meter=meter: extend(self.env, [meter], today)
+            ):
+                if failed is None:
+                    return 0
+                failed.add(meter.meter_id)
+        return len(meters)
 
     @api.model
     def _forget(self):
@@ -161,11 +178,22 @@ class SaasUsageCounting(models.AbstractModel):
             for own in types.values():
                 subscriptions |= own
             for meter in meters:
-                if meter.spec.event_type in types:
-                    crowded = add_requests(self.env, meter, requests)
-                    if crowded:
-                        self._note_crowded(meter, crowded)
+                ids = types.get(meter.spec.event_type)
+                if ids:
+                    self._try_meter(
+                        meter,
+                        ids,
+                        lambda meter=meter, requests=requests: self._add_meter(
+                            meter, requests
+                        ),
+                    )
         return subscriptions
+
+    @api.model
+    def _add_meter(self, meter, requests):
+        crowded = add_requests(self.env, meter, requests)
+        if crowded:
+            self._note_crowded(meter, crowded)
 
     @api.model
     def _split(self, rows):
@@ -198,9 +226,14 @@ class SaasUsageCounting(models.AbstractModel):
             for meter in meters:
                 if meter.spec.event_type == event_type:
                     # The UTC day touches two local ones.
-                    first = day - timedelta(days=1)
-                    last = day + timedelta(days=2)
-                    rebuild_days(self.env, meter, subscriptions, first, last)
+                    days = day - timedelta(days=1), day + timedelta(days=2)
+                    self._try_meter(
+                        meter,
+                        subscriptions,
+                        lambda meter=meter, ids=subscriptions, days=days: rebuild_days(
+                            self.env, meter, ids, *days
+                        ),
+                    )
 
     @api.model
     def _after_count(self, subscription_ids):

@@ -110,6 +110,18 @@ def distrust(env, pairs: list[tuple[int, int]]):
     )
 
 
+def find_incomplete(env) -> set[int]:
+    """Return the ids of the meters that are not counted as far back as is wanted.
+
+    :param env: environment
+    """
+    query = SQL(
+        "SELECT DISTINCT meter_id FROM saas_usage_bucket_state"
+        " WHERE complete_from > wanted_from OR digest = ''"
+    )
+    return {meter for (meter,) in env.execute_query(query)}
+
+
 def forget(env, today: date) -> int:
     """Delete what is older than any running period reaches back, of some buckets.
 

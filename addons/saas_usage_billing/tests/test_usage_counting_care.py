@@ -1,4 +1,5 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from contextlib import ExitStack
 from datetime import date, timedelta
 from unittest.mock import patch
 
@@ -6,7 +7,7 @@ from odoo import Command
 from odoo.tests import tagged
 from odoo.tools import SQL
 
-from ..models import usage_bucket_groups
+from ..models import saas_usage_counting, usage_bucket_groups, usage_bucket_state
 from ..models.usage_bucket import find_differences
 from .common_counting import FIRST, NOW, CountingCase
 
@@ -113,6 +114,48 @@ class TestUsageCountingCare(CountingCase):
             self.assertEqual(get_days(), [[], []])
         self.assertFalse(self.is_countable(self.calls_meter))
         self.assertEqual(self.get_calls(), 3)
+
+    # Failures -----------------------------------------------------------
+    def test_meter_that_fails_stops_no_other(self):
+        self.store(2, "2026-03-10", bytes=3)
+        self.count_all()
+        broken = self.bytes_meter.id
+
+        def fail(function):
+            def step(env, counted, *args):
+                if counted.meter_id == broken:
+                    raise ValueError("broken meter")
+                return function(env, counted, *args)
+
+            return step
+
+        places = (
+            (saas_usage_counting, "add_requests"),
+            (usage_bucket_state, "rebuild_days"),
+        )
+        with ExitStack() as stack:
+            for module, name in places:
+                step = fail(getattr(module, name))
+                stack.enter_context(patch.object(module, name, step))
+            self.store(1, "2026-03-11", bytes=4)
+            while self.counting._count():
+                pass
+            failed = set()
+            while self.counting._extend(failed):
+                pass
+            self.assertEqual(failed, {broken})
+        self.assertTrue(self.is_countable(self.calls_meter))
+        self.assertFalse(self.is_countable(self.bytes_meter))
+        calls, size = self.subscription._get_current_usage(NOW)
+        self.assertEqual((calls["quantity"], size["quantity"]), (3, 10))
+        issue = self.env["saas.exception"].search([("code", "=", "usage.count_failed")])
+        self.assertEqual((issue.res_id, issue.occurrences), (broken, 1))
+        # Mended: counted again by the next counting.
+        self.count_all()
+        self.assertTrue(self.is_countable(self.bytes_meter))
+        self.patch(type(self.env["ir.cron"]), "_commit_progress", lambda _cron: 9)
+        self.counting._cron_check()
+        self.assertEqual(issue.state, "resolved")
 
     # Groups -------------------------------------------------------------
     def make_crowd(self, values, day="2026-03-10"):
