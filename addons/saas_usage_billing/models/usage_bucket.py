@@ -206,11 +206,15 @@ def touched(env, requests: Requests) -> dict[str, set[int]]:
     :param env: environment
     """
     query = SQL(
-        "SELECT e.event_type, array_agg(DISTINCT e.subscription_id)"
-        " FROM saas_usage_event_store e WHERE %s GROUP BY e.event_type",
+        "SELECT e.event_type, e.subscription_id"
+        " FROM saas_usage_event_store e WHERE %s"
+        " GROUP BY e.event_type, e.subscription_id",
         requests.selection,
     )
-    return {kind: set(ids) for kind, ids in env.execute_query(query)}
+    result = {}
+    for kind, subscription in env.execute_query(query):
+        result.setdefault(kind, set()).add(subscription)
+    return result
 
 
 def voided(env, ids: list[int]) -> list[tuple[str, date, int]]:
@@ -267,6 +271,9 @@ def _events(counted: Counted, selection: SQL, events: SQL = _STORED) -> SQL:
 
 def _group(counted: Counted) -> SQL:
     """Return the dimensions' values of an event, as they were sent."""
+    if not counted.spec.keys:
+        # Made once, not for every event.
+        return SQL("'[]'::jsonb")
     values = (
         SQL(
             "CASE WHEN jsonb_typeof(e.data -> %(key)s) IN %(kinds)s"
