@@ -1,17 +1,16 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from datetime import date, datetime, timezone
 from decimal import Decimal
-from itertools import count
 from unittest.mock import patch
 
 from odoo import Command
 from odoo.tests import tagged
 
 from odoo.addons.saas_subscription_ops.exceptions import BillingError
-from odoo.addons.saas_subscription_ops.tests.common import SubscriptionCase
 
 from ..exceptions import UsagePriceError
-from .common import TIER_TABLE, UsageCase, UsageFixture
+from .common import TIER_TABLE, UsageCase
+from .common_invoiced import InvoicedUsage
 
 
 @tagged("post_install", "-at_install")
@@ -142,42 +141,11 @@ class TestProposedUsage(UsageCase):
 
 
 @tagged("post_install", "-at_install")
-class TestFlowUsageBilling(SubscriptionCase, UsageFixture):
+class TestFlowUsageBilling(InvoicedUsage):
     """From events to the posted invoice, late events included."""
 
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.numbers = count(1)
-        cls.env["saas.usage.source"].create(
-            {"name": "Web Log", "code": "weblog", "max_age_days": 3650}
-        )
-        cls.calls_meter = cls.create_meter(
-            "API calls", "calls", "count", company_id=False
-        )
-        cls.calls.product_tmpl_id.saas_meter_id = cls.calls_meter
-        cls.price = cls.create_price(tiers=TIER_TABLE)
-        cls.subscription = cls.create_subscription(
-            [
-                {"product_id": cls.platform.id, "price_unit": 500.0},
-                {"product_id": cls.calls.id},
-            ],
-            date_start=date(2026, 3, 1),
-            tz="UTC",
-        )
-        cls.tie("client-1", cls.subscription)
-
-    def prepare_usage(self, cutoff, invoice_date):
-        """Return a run that was computed, its held lines released."""
-        run = self.create_run(cutoff, date_invoice=invoice_date)
-        run.with_user(self.operator).action_compute()
-        held = run.line_ids.filtered(lambda line: line.state == "held")
-        held.comment = "Checked by the test"
-        held.with_user(self.operator).action_release()
-        return run
-
     def bill_usage(self, cutoff, invoice_date):
-        run = self.prepare_usage(cutoff, invoice_date)
+        run = self.compute_run(cutoff, invoice_date)
         if run.line_ids:
             self.approve(run)
             self.post(run)
@@ -293,7 +261,7 @@ class TestFlowUsageBilling(SubscriptionCase, UsageFixture):
 
     def test_usage_that_streams_in_after_the_approval_waits_for_the_next_run(self):
         self.store(620, "2026-03-10")
-        run = self.approve(self.prepare_usage(date(2026, 4, 1), date(2026, 4, 1)))
+        run = self.approve(self.compute_run(date(2026, 4, 1), date(2026, 4, 1)))
         self.store(100, "2026-03-20")
 
         # what was approved is posted, with the evidence it was approved with
@@ -321,7 +289,7 @@ class TestFlowUsageBilling(SubscriptionCase, UsageFixture):
         self.tie("client-2", other)
         self.store(120, "2026-03-10")
         self.store(130, "2026-03-10", "client-2")
-        run = self.prepare_usage(date(2026, 4, 1), date(2026, 4, 1))
+        run = self.compute_run(date(2026, 4, 1), date(2026, 4, 1))
         self.store(10, "2026-03-11")
         self.store(20, "2026-03-11", "client-2")
 
@@ -345,7 +313,7 @@ class TestFlowUsageBilling(SubscriptionCase, UsageFixture):
 
     def test_changed_price_is_not_posted_as_approved(self):
         self.store(620, "2026-03-10")
-        run = self.approve(self.prepare_usage(date(2026, 4, 1), date(2026, 4, 1)))
+        run = self.approve(self.compute_run(date(2026, 4, 1), date(2026, 4, 1)))
         self.price.tier_ids.filtered("is_open").unit_price = 0.01
         self.post(run)
         self.assertEqual(run.line_ids.state, "held")
@@ -357,7 +325,7 @@ class TestFlowUsageBilling(SubscriptionCase, UsageFixture):
             [{"product_id": self.platform.id, "price_unit": 500.0}],
             date_start=date(2026, 3, 1),
         )
-        run = self.prepare_usage(date(2026, 4, 1), date(2026, 4, 1))
+        run = self.compute_run(date(2026, 4, 1), date(2026, 4, 1))
         by_subscription = run.line_ids.grouped("subscription_id")
         self.assertFalse(by_subscription[plain].usage_bounds)
         self.assertFalse(by_subscription[plain].usage_seen_at)

@@ -6,7 +6,7 @@ from lxml import html
 from odoo import Command
 from odoo.tests import tagged
 
-from .test_drill_invoice import InvoicedUsage
+from .common_invoiced import InvoicedUsage
 
 REPORT = "account.account_invoices"
 
