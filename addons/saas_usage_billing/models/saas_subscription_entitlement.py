@@ -231,16 +231,27 @@ class SaasSubscription(models.Model):
         if entitled.may_use:
             rows = (row for key in entitled.holders for row in given.rows.get(key, ()))
             granted = resolve(rows, entitled.quantities, entitled.day)
+        features = [one for one in given.features if not feature or one[0] == feature]
+        metered = {
+            meter_id
+            for code, kind, meter_id in features
+            if kind == "metered" and granted.get(code, NOTHING).is_granted
+        }
         subscription = self.browse(entitled.subscription_id)
+        used = subscription._measure_entitled(sorted(metered), now) if metered else {}
         return [
-            subscription._answer_feature(
-                code, kind, meter_id, granted.get(code, NOTHING), now
+            self._answer_feature(
+                code, kind, granted.get(code, NOTHING), used.get(meter_id)
             )
-            for code, kind, meter_id in given.features
-            if not feature or code == feature
+            for code, kind, meter_id in features
         ]
 
-    def _answer_feature(self, code, kind, meter_id, entitlement, now):
+    @api.model
+    def _answer_feature(self, code, kind, entitlement, measured):
+        """Return the answer about one feature.
+
+        :param tuple measured: see ``_measure_entitled``; None: nothing is granted
+        """
         answer = {
             "code": code,
             "kind": kind,
@@ -261,24 +272,35 @@ class SaasSubscription(models.Model):
         if kind == "metered":
             used = Decimal(0)
             if entitlement.is_granted:
-                used, end = self._measure_entitled(meter_id, now)
+                used, end = measured
                 answer.update(used=_text(used), resets_at=end and f"{end.isoformat()}Z")
             answer["remaining"] = _text(remaining(entitlement, used))
         return answer
 
-    def _measure_entitled(self, meter_id, now):
-        """Return what a meter counted in the running period, and its end in UTC."""
+    def _measure_entitled(self, meter_ids, now):
+        """Return what meters counted in the running period, all at once.
+
+        :param list meter_ids: ids of ``saas.meter``
+        :param now: aware UTC datetime
+        :return: dict of meter id to quantity and end of the period in UTC, None where
+            nothing begins anew
+        """
         period = self._get_current_period(now)
         if not period:
-            return Decimal(0), None
-        meter = self.env["saas.meter"].browse(meter_id)
+            return dict.fromkeys(meter_ids, (Decimal(0), None))
         first, last = (
             local_day(moment.replace(tzinfo=timezone.utc), self.tz) for moment in period
         )
         days = self._make_days(first, last)
-        [groups] = self._measure_live(meter, meter._get_spec(), [days])
-        # A level does not begin anew.
-        return groups[()].quantity, None if meter.is_level else period[1]
+        meters = self.env["saas.meter"].browse(meter_ids)
+        parts = [(meter, meter._get_spec(), [days]) for meter in meters]
+        return {
+            # A level does not begin anew.
+            meter.id: (groups[()].quantity, None if spec.is_level else period[1])
+            for (meter, spec, _days), [groups] in zip(
+                parts, self._measure_live_parts(parts), strict=True
+            )
+        }
 
 
 def _text(number):

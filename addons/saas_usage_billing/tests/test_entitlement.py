@@ -219,6 +219,33 @@ class TestEntitlement(EntitlementFixture, TransactionCase):
         with self.assertQueryCount(1):
             self.ask(feature="seats")
 
+    def test_statements_do_not_grow_with_metered_features(self):
+        def count_statements():
+            counting = self.env["saas.usage.counting"]
+            while counting._count() or counting._extend():
+                pass
+            self.ask()
+            self.env.flush_all()
+            self.env.invalidate_all()
+            before = self.env.cr.sql_log_count
+            answer = self.ask()
+            return self.env.cr.sql_log_count - before, answer
+
+        self.store(3, "2026-04-02")
+        few, answer = count_statements()
+        for number in range(4):
+            meter = self.create_meter(f"More {number}", f"more_{number}", "count")
+            # What is sold is counted as it arrives.
+            product = self.create_product(meter.name, meter)
+            self.add_product(1, product_id=product.id, price_unit=0)
+            feature = self.create_feature(f"more.{number}", "metered", meter=meter)
+            self.grant(feature, plan_id=self.plan.id, limit_value=10 + number)
+        many, answer = count_statements()
+        self.assertEqual(many, few)
+        [own] = answer["subscriptions"]
+        used = {row["code"]: row["used"] for row in own["features"]}
+        self.assertEqual({used[f"more.{number}"] for number in range(4)}, {"3"})
+
     def test_form_shows_what_is_in_force(self):
         reader = self.new_user("feature_reader", "auditor")
         html = self.subscription.with_user(reader).entitlement_html
