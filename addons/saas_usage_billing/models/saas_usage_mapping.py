@@ -161,7 +161,8 @@ class SaasUsageMapping(models.Model):
                     " first.",
                     name=self.name,
                     samples="; ".join(
-                        f"{sample.name}: {sample.problem}" for sample in failing
+                        f"{sample.name}: {(sample.problem or '').rstrip('.')}"
+                        for sample in failing
                     ),
                 )
             )

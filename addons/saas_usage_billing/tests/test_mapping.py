@@ -409,7 +409,7 @@ class TestMapping(UsageCase):
                 "expected": "[]",
             }
         )
-        with self.assertRaisesRegex(ValidationError, "Two: 2 events come out"):
+        with self.assertRaisesRegex(ValidationError, r"Two: 2 events[^.]*\. Correct"):
             mapping.action_unarchive()
         with self.assertRaisesRegex(UsageMappingError, "2 events"):
             mapping.action_test_samples()
