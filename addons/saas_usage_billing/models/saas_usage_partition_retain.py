@@ -118,6 +118,11 @@ class SaasUsagePartition(models.Model):
         for partition in left:
             if not partition._purge(progress) or not progress(1):
                 return
+        for partition in old.filtered(lambda one: one.state == "attached"):
+            if not partition._close(progress):
+                break
+            if not progress():
+                return
         for partition in old:
             if not partition._retain(progress) or not progress(1):
                 return
@@ -135,20 +140,33 @@ class SaasUsagePartition(models.Model):
             order="month",
         )
 
-    def _retain(self, progress):
-        """Close and detach a month that is no longer kept.
+    def _close(self, progress):
+        """Close a month that is no longer kept.
 
-        :param progress: commits; says whether there is time left
-        :return: whether it was detached and cleaned up
+        :param progress: commits
+        :return: whether it is closed; what was closed before can be detached anyway
         """
         self.ensure_one()
         if not self._check_retained(progress):
             return False
         try:
-            if self.state == "attached":
-                self._freeze()
-                if not progress():
-                    return False
+            self._freeze()
+        except UsageStoreError as error:
+            self._raise_blocked(str(error))
+            progress()
+            return False
+        return True
+
+    def _retain(self, progress):
+        """Detach a closed month, once nothing comes in for its periods any more.
+
+        :param progress: commits; says whether there is time left
+        :return: whether it was detached and cleaned up
+        """
+        self.ensure_one()
+        if self.state != "frozen" or self._get_last_end() > self._get_closed_until():
+            return False
+        try:
             self._detach(progress)
         except UsageStoreError as error:
             self._raise_blocked(str(error))
@@ -198,17 +216,29 @@ class SaasUsagePartition(models.Model):
     def _get_problem(self):
         """Say why the month cannot be detached, and what to do; empty: it can."""
         self.ensure_one()
+        states = ("attached",) if self.state == "attached" else ("attached", "frozen")
         older = self.search(
-            [("month", "<", self.month), ("state", "in", ("attached", "frozen"))],
+            [("month", "<", self.month), ("state", "in", states)],
             order="month",
             limit=1,
         )
         if older:
             return self.env._(
-                "%(older)s is older and still there. Detach the oldest month first.",
+                "%(older)s is older. Close, and detach, the oldest month first.",
                 older=older.name,
             )
         return self._get_control_problem() or self._get_unbilled_problem()
+
+    def _get_open_problem(self):
+        """Say whether usage of periods that touch the month may still come in."""
+        last = self._get_last_end()
+        if last <= self._get_closed_until():
+            return ""
+        return self.env._(
+            "Billing periods that began in this month last until %(moment)s UTC. Close"
+            " the months up to then first, so that none of their usage is left out.",
+            moment=last,
+        )
 
     def _get_control_problem(self):
         """Say whether what arrived of the month is still compared with the store."""
@@ -250,16 +280,7 @@ class SaasUsagePartition(models.Model):
         """Name the subscriptions whose usage of the month is not settled."""
         today = fields.Date.context_today(self.with_context(tz="UTC"))
         waiting = []
-        # sudo: the usage of all companies
-        subscriptions = self.env["saas.subscription"].sudo()
-        for subscription in subscriptions.with_context(active_test=False).search(
-            [
-                ("state", "!=", "draft"),
-                ("line_ids.kind", "=", "usage"),
-                ("date_start", "<", next_month(self.month)),
-            ],
-            order="id",
-        ):
+        for subscription in self._get_subscriptions():
             try:
                 is_unbilled = subscription._has_unbilled_usage(
                     self._get_last_day(subscription), today
@@ -281,6 +302,44 @@ class SaasUsagePartition(models.Model):
             names="; ".join(names),
         )
 
+    def _get_subscriptions(self):
+        """Return the subscriptions that may have usage of the month."""
+        # sudo: the usage of all companies
+        subscriptions = self.env["saas.subscription"].sudo()
+        return subscriptions.with_context(active_test=False).search(
+            [
+                ("state", "!=", "draft"),
+                ("line_ids.kind", "=", "usage"),
+                # Where the day begins first it is the first of the next month.
+                ("date_start", "<=", next_month(self.month)),
+            ],
+            order="id",
+        )
+
+    def _get_last_end(self):
+        """Return when the last of the periods ends that touch the month.
+
+        Late usage of all of such a period would have to be rated with the rest of it.
+
+        :return: naive UTC datetime
+        """
+        return max(
+            (
+                period.window.end
+                for subscription in self._get_subscriptions()
+                for period in subscription._get_usage_periods(
+                    self._get_last_day(subscription), running=True
+                )
+            ),
+            default=self._get_end(),
+        )
+
+    @api.model
+    def _get_closed_until(self):
+        """Return the first moment that may still come in, naive UTC."""
+        moment = self._get_kept_from()
+        return moment.replace(tzinfo=None) if moment else datetime.min
+
     def _get_last_day(self, subscription):
         """Return the day before which periods begin that touch the month."""
         last = self._get_end() - timedelta(microseconds=1)
@@ -300,7 +359,7 @@ class SaasUsagePartition(models.Model):
 
         :raise UsageStoreError: something is in the way
         """
-        problem = self._get_problem()
+        problem = self._get_problem() or self._get_open_problem()
         if problem:
             raise UsageStoreError(problem)
         Charge = self.env["saas.charge"]

@@ -204,7 +204,7 @@ class TestUsageRetention(RetentionCase):
         def progress(*_args):
             return 9
 
-        self.assertFalse(month._retain(progress))
+        self.assertFalse(month._close(progress))
         issue = month._saas_get_open_exceptions(BLOCKED)
         self.assertIn(self.subscription.name, issue.name)
         self.assertEqual(month.state, "attached")
@@ -216,6 +216,7 @@ class TestUsageRetention(RetentionCase):
         self.assertIn(self.subscription.name, month._get_problem())
         self.release(hold)
         self.assertFalse(month._get_problem())
+        self.assertTrue(month._close(progress))
         self.assertTrue(month._retain(progress))
         self.assertEqual(month.state, "detached")
         self.assertFalse(month._saas_get_open_exceptions(BLOCKED))
@@ -231,6 +232,25 @@ class TestUsageRetention(RetentionCase):
         self.ingest([self.event(time="2026-02-10T10:00:00Z")])
         self.age()
         self.assertIn("2026_02", self.month()._get_problem())
+
+    def test_periods_that_last_longer_keep_the_month(self):
+        # In Tokyo April begins in March of UTC.
+        self.create_subscription(
+            [{"product_id": self.calls.id}], date_start=MARCH, tz="Asia/Tokyo"
+        )
+        self.store(3, "2026-04-10", path="/b")
+        self.bill_usage(MAY, date(2026, 5, 1))
+        self.age()
+        march, april = self.month(), self.month(APRIL)
+        march._freeze()
+        with self.assertRaisesRegex(UsageStoreError, "2026-04-30 15:00"):
+            march._detach(lambda: None)
+        self.assertFalse(march._retain(lambda: 9))
+        self.assertFalse(april._get_problem())
+        april._freeze()
+        march._detach(lambda: None)
+        self.assertEqual(march.state, "detached")
+        self.assertFalse(self.due())
 
     # The job ----------------------------------------------------------
     def run_job(self, times):
