@@ -81,7 +81,17 @@ class SaasUsageControl(models.Model):
         ):
             # One of them is in the way of the others: each on its own.
             counted.clear()
-        results = [control._control_month(one, month, counted) for one in meters]
+        results = []
+        for meter in meters:
+            error = control._saas_try(
+                lambda one, meter=meter: results.append(
+                    one._control_month(meter, month, counted)
+                )
+            )
+            if error:
+                company = meter.company_id or self.env.company
+                control._note_month(company, meter, month, error)
+                results.append(False)
         return all(results)
 
     @api.model
@@ -93,13 +103,7 @@ class SaasUsageControl(models.Model):
         """
         definition = _get_definition(meter)
         if definition not in counted:
-            error = self._saas_try(
-                lambda one: counted.update(one._count_events(meter, month))
-            )
-            company = meter.company_id or self.env.company
-            self._note_month(company, meter, month, error)
-            if error:
-                return False
+            counted.update(self._count_events(meter, month))
         events = counted[definition]
         charges = self._find_charges(meter, month)
         before = self.search(
@@ -126,6 +130,8 @@ class SaasUsageControl(models.Model):
             )
             self._note_month(company, meter, month, error)
             is_done = is_done and not error
+        if is_done:
+            self._note_month(meter.company_id or self.env.company, meter, month, None)
         return is_done
 
     @api.model

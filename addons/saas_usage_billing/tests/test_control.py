@@ -309,6 +309,24 @@ class TestControlRating(HoldCase):
         broken.with_user(self.operator).saas_retry_control()
         self.assertEqual(issue.state, "resolved")
 
+    def test_charges_that_fail_stop_no_other_meter(self):
+        self.store(3, "2026-03-10", bytes=1)
+        model = type(self.env["saas.usage.control"])
+        find_charges, broken = model._find_charges, self.calls_meter
+
+        def fail(control, meter, month):
+            if meter == broken:
+                raise ValueError("broken charges")
+            return find_charges(control, meter, month)
+
+        self.patch(model, "_find_charges", fail)
+        self.assertFalse(self.control())
+        self.assertEqual(self.control(self.bytes_meter).events, 3)
+        issue = self.env["saas.exception"].search(
+            [("code", "=", "usage.control_failed"), ("res_id", "=", broken.id)]
+        )
+        self.assertIn("broken charges", issue.name)
+
     def test_company_that_fails_stops_no_other(self):
         self.store(3, "2026-03-10", bytes=1)
         model = type(self.env["saas.usage.control"])
