@@ -208,6 +208,18 @@ class SaasMeter(models.Model):
         for meter in self:
             meter.price_count = counts.get(meter, 0)
 
+    @api.constrains("event_type")
+    def _check_event_type(self):
+        for meter in self:
+            if not meter.event_type.strip() or not meter.event_type.isprintable():
+                raise ValidationError(
+                    self.env._(
+                        "%(name)s: the event type is printable text on one line, as"
+                        " the source sends it.",
+                        name=meter.name,
+                    )
+                )
+
     @api.constrains("aggregation", "window_aggregation", "value_key")
     def _check_value_key(self):
         for meter in self:

@@ -149,6 +149,15 @@ class TestSaasMeter(UsageCase):
                     }
                 )
 
+    def test_event_types_are_texts_a_source_may_send(self):
+        for event_type in (" ", "api.request\t", "api\nrequest"):
+            with (
+                self.assertRaises(ValidationError) as caught,
+                self.env.cr.savepoint(),
+            ):
+                self.calls_meter.event_type = event_type
+            self.assertIn("printable text", str(caught.exception))
+
     def test_meters_map_to_the_engine(self):
         meter = self.create_meter("P95", "p95", "percentile", "n", percentile=99.9)
         self.assertEqual(meter._get_spec().percentile, Decimal("99.9"))
