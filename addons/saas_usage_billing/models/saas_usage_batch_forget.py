@@ -8,8 +8,9 @@ class SaasUsageBatch(models.Model):
     def _compute_display_name(self):
         """Name requests that are no longer kept, too: their events still are."""
         kept = self.exists()
-        super(SaasUsageBatch, kept)._compute_display_name()
+        result = super(SaasUsageBatch, kept)._compute_display_name()
         for request in self - kept:
             request.display_name = self.env._(
                 "%(number)s, no longer kept", number=request.id
             )
+        return result

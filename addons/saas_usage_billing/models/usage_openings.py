@@ -19,6 +19,13 @@ from .usage_store_api import MeterSpec
 from .usage_store_sql import fulfilled, is_added, key_text, number
 
 _DETACHED = "state IN ('detached', 'dropped')"
+_FIND_DETACHED = f"""
+SELECT (max(month) FILTER (WHERE {_DETACHED}) + interval '1 month')::timestamp,
+       saas_usage_check_attached(
+           array_agg(name::text) FILTER (WHERE NOT {_DETACHED})
+       )
+  FROM saas_usage_partition
+"""
 
 
 def get_definition(spec: MeterSpec) -> str:
@@ -43,15 +50,7 @@ def get_detached_until(env):
     """
     cr = env.cr
     cr.execute("LOCK TABLE saas_usage_event_store IN ACCESS SHARE MODE")
-    cr.execute(
-        f"""
-        SELECT (max(month) FILTER (WHERE {_DETACHED}) + interval '1 month')::timestamp,
-               saas_usage_check_attached(
-                   array_agg(name::text) FILTER (WHERE NOT {_DETACHED})
-               )
-          FROM saas_usage_partition
-        """
-    )
+    cr.execute(_FIND_DETACHED)
     return cr.fetchone()[0]
 
 
