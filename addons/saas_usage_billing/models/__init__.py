@@ -41,6 +41,7 @@ from . import saas_usage_counting_check
 from . import saas_usage_counting_groups
 from . import saas_usage_counting_failed
 from . import saas_usage_threshold
+from . import saas_usage_threshold_watch
 from . import saas_usage_alert
 from . import saas_usage_alert_steps
 from . import saas_usage_counting_alerts

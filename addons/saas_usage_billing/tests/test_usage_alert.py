@@ -85,6 +85,16 @@ class TestUsageAlert(AlertCase):
         self.assertEqual(threshold.alert_count, 1)
         self.assertEqual(self.subscription.usage_alert_count, 1)
 
+    def test_new_threshold_looks_at_what_is_used_already(self):
+        self.store(9, "2026-03-10")
+        self.assertFalse(self.check())
+        threshold = self.create_threshold(95)
+        self.assertFalse(self.check())
+        threshold.name = "Nearly all"
+        self.assertFalse(self.counting._count_touched())
+        threshold.value = 85
+        self.assertEqual(self.check().threshold_id, threshold)
+
     def test_who_waits_longest_is_first(self):
         """One that is used all the time does not keep others waiting."""
         self.create_threshold()
