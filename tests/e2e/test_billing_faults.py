@@ -110,7 +110,7 @@ class TestDatabaseRestarted:
         """Run the schedule once; return whether the run is done."""
         admin = stage.as_("administrator")
         cron = "saas_subscription_ops.ir_cron_saas_billing_schedule_prepare_runs"
-        admin.call("ir.cron", "method_direct_trigger", [admin.ref(cron)])
+        admin.run_job(cron)
         return stage.state(run_id) == "done"
 
 

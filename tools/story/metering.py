@@ -392,7 +392,7 @@ def use_now(world: World, deals: dict[int, sales.Deal]) -> None:
         ]
         sent = replay(client, events, 1000)
         report.same("calls of this month", sent.counts["stored"], len(events))
-    admin.call("ir.cron", "method_direct_trigger", [admin.ref(COUNTING)])
+    admin.run_job(COUNTING)
     if is_new:
         # Told again in another month, nothing of that month was sent.
         check_current(world, client)
@@ -486,7 +486,7 @@ def check_wallet(world: World, customer: Metered, used: int) -> None:
 def control(world: World) -> None:
     """Run the daily control: nothing between request and ledger may be missing."""
     admin = world.as_("administrator")
-    admin.call("ir.cron", "method_direct_trigger", [admin.ref(CONTROL)])
+    admin.run_job(CONTROL)
     rows = admin.count("saas.usage.control", [])
     world.report.true(f"the daily control has {rows} rows", rows)
     world.report.same(

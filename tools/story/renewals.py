@@ -122,7 +122,7 @@ def open_renewal(world: World, contract: Contract) -> dict:
     admin = world.as_("administrator")
     if not find_renewal(admin, contract):
         try:
-            admin.call("ir.cron", "method_direct_trigger", [admin.ref(CRON)])
+            admin.run_job(CRON)
         except ServerError as busy:
             # The scheduler is at it itself.
             world.report.detail(str(busy).splitlines()[0])

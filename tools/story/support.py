@@ -180,7 +180,7 @@ def run_cron(world: World, times: int = 1) -> None:
     """Start the clock cron by hand, as the button "Run Manually" does."""
     admin = world.as_("administrator")
     for _run in range(times):
-        admin.call("ir.cron", "method_direct_trigger", [admin.ref(CRON)])
+        admin.run_job(CRON)
         time.sleep(0.1)
 
 
