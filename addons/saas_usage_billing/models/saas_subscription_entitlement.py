@@ -17,6 +17,27 @@ from .saas_usage_price import format_quantity
 
 #: States that grant something: nothing is used in a pause.
 GRANTING = ("trial", "active")
+#: Fields the running period is computed from.
+_OF_PERIOD = {
+    "saas.subscription": (
+        "tz",
+        "plan_id",
+        "currency_id",
+        "company_id",
+        "anchor_date",
+        "date_start",
+        "date_end",
+        "trial_end",
+    ),
+    "saas.plan": (
+        "recurrence_unit",
+        "recurrence_count",
+        "alignment",
+        "proration_policy",
+        "grace_days",
+    ),
+    "res.currency": ("rounding",),
+}
 #: Standings of an account that end it, too.
 BARRED = ("hold", "closed")
 _BY_SUBJECT = """
@@ -285,6 +306,10 @@ class SaasSubscription(models.Model):
         :return: dict of meter id to quantity and end of the period in UTC, None where
             nothing begins anew
         """
+        # Else all that is known of the three is fetched, for a handful of fields.
+        self.fetch(_OF_PERIOD["saas.subscription"])
+        self.plan_id.fetch(_OF_PERIOD["saas.plan"])
+        self.currency_id.fetch(_OF_PERIOD["res.currency"])
         period = self._get_current_period(now)
         if not period:
             return dict.fromkeys(meter_ids, (Decimal(0), None))
