@@ -65,4 +65,5 @@ from . import test_wallet
 from . import test_wallet_billing
 from . import test_wallet_expiry
 from . import test_wallet_race
+from . import test_wallet_reserved
 from . import test_wallet_live
