@@ -272,6 +272,9 @@ def test_blocks_that_do_not_hold_the_usage() -> None:
     small = (block.BlockTier(Decimal(1), Decimal(1), Decimal(10)),)
     with pytest.raises(errors.QuantityError, match="1 units"):
         block.price(Decimal(11), small)
+    # the blocks of the tier reached are those of the last one from there on
+    [line] = block.price(Decimal(11), small, block.TOP_TIER)
+    assert (line.quantity, line.amount) == (11, 11)
     with pytest.raises(errors.TermsError):
         block.price(Decimal(1), ())
     with pytest.raises(errors.TermsError):

@@ -53,7 +53,8 @@ def price(
     :param quantity: billed units >= 0
     :param tiers: in the order they fill up
     :param policy: ``all_tiers`` fills tier after tier; ``top_tier`` prices all units
-        in the blocks of the highest tier reached
+        in the blocks of the highest tier reached, that is the last one for more units
+        than the tiers hold
     :return: one line per touched tier, ``unit`` is the price of a block; no rounding
     :raise TermsError: unusable tiers or unknown policy
     :raise QuantityError: more units than the tiers hold (``all_tiers``), or negative
@@ -62,16 +63,20 @@ def price(
     check_blocks(tiers)
     if policy not in (ALL_TIERS, TOP_TIER):
         raise TermsError(f"unknown block policy: {policy}")
-    lines = _fill(quantity, tiers)
-    if policy == ALL_TIERS or not lines:
-        return lines
-    top = tiers[len(lines) - 1]
-    cost = times(ceil_div(quantity, top.size), top.price)
-    return [RatedLine(ZERO, None, quantity, top.price, ZERO, cost, top.size)]
+    lines, left = _fill(quantity, tiers)
+    if policy == TOP_TIER and lines:
+        top = tiers[len(lines) - 1]
+        cost = times(ceil_div(quantity, top.size), top.price)
+        return [RatedLine(ZERO, None, quantity, top.price, ZERO, cost, top.size)]
+    if left > 0:
+        raise QuantityError(f"{left} units are above the last tier")
+    return lines
 
 
-def _fill(quantity: Decimal, tiers: Sequence[BlockTier]) -> list[RatedLine]:
-    """Fill tier after tier and return the touched ones."""
+def _fill(
+    quantity: Decimal, tiers: Sequence[BlockTier]
+) -> tuple[list[RatedLine], Decimal]:
+    """Fill tier after tier; return the touched ones, and the units above the last."""
     lines: list[RatedLine] = []
     left, lower = quantity, ZERO
     for tier in tiers:
@@ -82,6 +87,4 @@ def _fill(quantity: Decimal, tiers: Sequence[BlockTier]) -> list[RatedLine]:
         upper = None if tier.capacity is None else add((lower, tier.capacity))
         lines.append(RatedLine(lower, upper, units, tier.price, ZERO, cost, tier.size))
         left, lower = subtract(left, units), add((lower, units))
-    if left > 0:
-        raise QuantityError(f"{left} units are above the last tier")
-    return lines
+    return lines, left
