@@ -292,12 +292,19 @@ class SaasUsageQuarantine(models.Model):
                     " them have to be sent again by the source."
                 )
             )
-        for company, own in rows.grouped("company_id").items():
-            for seen_at, group in own.grouped("first_seen_at").items():
-                self._replay_group(company, seen_at, group)
+        for company, seen_at, group in rows._get_groups():
+            self._replay_group(company, seen_at, group)
         rows.invalidate_recordset()
         stored = len(rows.filtered(lambda row: row.state == "replayed"))
         return self._notify_replayed(stored, len(rows) - stored)
+
+    def _get_groups(self):
+        """Return (company, when they came, rows): what is replayed as one request."""
+        return [
+            (company, seen_at, group)
+            for company, own in self.grouped("company_id").items()
+            for seen_at, group in own.grouped("first_seen_at").items()
+        ]
 
     def _replay_group(self, company, seen_at, rows, is_follow_up=False):
         events = [event for row in rows for event in row._get_events()]

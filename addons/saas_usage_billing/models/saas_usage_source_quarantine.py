@@ -5,6 +5,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 WAITING = "usage.quarantine_waiting"
+CORRECTION_FAILED = "usage.correction_failed"
 
 
 class SaasUsageSource(models.Model):
@@ -48,7 +49,7 @@ class SaasUsageSource(models.Model):
             for source, first, count in groups
             if now - first > timedelta(days=source.quarantine_days)
         }
-        told = self.browse(self._get_told_ids()).exists()
+        told = self.browse(self._get_told_ids(WAITING)).exists()
         for source in told.filtered(lambda one: one not in late):
             source._saas_resolve(
                 WAITING, self.env._("Nothing waits too long any more.")
@@ -58,13 +59,13 @@ class SaasUsageSource(models.Model):
                 source._tell_waiting(first, count)
 
     @api.model
-    def _get_told_ids(self):
+    def _get_told_ids(self, code):
         # sudo: a problem is there whoever looks
         exceptions = self.env["saas.exception"].sudo()
         return exceptions.search(
             [
                 ("res_model", "=", self._name),
-                ("code", "=", WAITING),
+                ("code", "=", code),
                 ("state", "in", ("open", "retrying")),
             ]
         ).mapped("res_id")
@@ -94,7 +95,25 @@ class SaasUsageSource(models.Model):
         self.check_access("read")
         # sudo: whoever works on the queue may not write sources
         self.sudo()._check_quarantine(fields.Datetime.now())
-        if set(self.ids) & set(self._get_told_ids()):
+        if set(self.ids) & set(self._get_told_ids(WAITING)):
             raise UserError(
                 self.env._("The events still wait: replay or ignore them first.")
             )
+
+    # ------------------------------------------------------------------
+    # Corrections
+    # ------------------------------------------------------------------
+    @api.model
+    def _get_told_of_corrections(self):
+        """Return the sources whose corrections could not be stored."""
+        return self.browse(self._get_told_ids(CORRECTION_FAILED)).exists()
+
+    def saas_retry_corrections(self):
+        """Store corrections whose event is there, from the exception queue."""
+        self.check_access("read")
+        # sudo: whoever works on the queue may not store events
+        quarantine = self.env["saas.usage.quarantine"].sudo()
+        rows = quarantine.browse(quarantine._find_corrections())
+        rows = rows.filtered(lambda row: row.source_id in self)
+        for company, seen_at, group in rows._get_groups():
+            group._replay_group(company, seen_at, group)

@@ -128,6 +128,63 @@ class TestRefresh(HoldCase):
         run.sudo()._refresh_lines(lines.ids)
         self.assertEqual(self.quantity(run), 600)
 
+    # What fails --------------------------------------------------------
+    def failing(self):
+        """Let the line of one subscription fail."""
+        lines = type(self.env["saas.billing.run.line"])
+        compute, subscription = lines._compute_preview, self.subscription
+
+        def fail(records):
+            compute(records)
+            if subscription in records.subscription_id:
+                raise ValueError("no")
+
+        return patch.object(lines, "_compute_preview", fail)
+
+    def get_failures(self):
+        return self.env["saas.exception"].search(
+            [("code", "=", "usage.refresh_failed")]
+        )
+
+    def test_failing_line_stops_no_other(self):
+        run, later = self.compute(), self.compute()
+        self.store(20, "2026-03-20", bytes=0)
+        self.store(5, "2026-03-12", subject="client-2")
+        with self.failing():
+            self.refresh()
+        for one in (run, later):
+            self.assertEqual(self.quantity(one), 600)
+            self.assertFalse(
+                one.sudo()._find_outdated_lines() & self.line(one, self.other)
+            )
+        exceptions = self.get_failures()
+        self.assertEqual(set(exceptions.mapped("res_id")), set((run | later).ids))
+        self.assertEqual(set(exceptions.mapped("queue")), {"finance"})
+        self.assertIn(self.subscription.name, exceptions[0].name)
+        self.assertNotIn(self.other.name, exceptions[0].name)
+        # One by hand, one by the next run of the job.
+        run.saas_retry_refresh()
+        self.assertEqual(self.quantity(run), 620)
+        self.refresh()
+        self.assertEqual(self.quantity(later), 620)
+        self.assertEqual(set(exceptions.mapped("state")), {"resolved"})
+
+    def test_run_that_cannot_be_searched_stops_no_other(self):
+        run, later = self.compute(), self.compute()
+        self.store(20, "2026-03-20", bytes=0)
+        runs = type(run)
+        find = runs._find_outdated_lines
+
+        def fail(record):
+            if record == run:
+                raise ValueError("no")
+            return find(record)
+
+        with patch.object(runs, "_find_outdated_lines", fail):
+            self.refresh()
+        self.assertEqual((self.quantity(run), self.quantity(later)), (600, 620))
+        self.assertEqual(self.get_failures().res_id, run.id)
+
     # The question to the store ---------------------------------------
     def test_open_request_counts_as_new(self):
         window = Window(

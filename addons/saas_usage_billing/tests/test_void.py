@@ -301,6 +301,12 @@ class TestVoid(UsageCase):
         self.assertEqual(self.total(), 29)
         self.assertEqual(len(self.events_of()), 30)
 
+    def run_job(self):
+        """Run the job as cron does, without its commits."""
+        cron = type(self.env["ir.cron"])
+        with patch.object(cron, "_commit_progress", return_value=60.0):
+            self.env["saas.usage.quarantine"]._cron_replay_corrections()
+
     def test_missed_corrections_are_found_by_the_job(self):
         self.ingest([self.void("a")])
         # As if the void had come while somebody's transaction stored its event.
@@ -309,9 +315,71 @@ class TestVoid(UsageCase):
         self.waiting("void-a").action_reopen()
         self.env.flush_all()
         self.assertEqual(self.total(), 10)
-        self.env["saas.usage.quarantine"]._cron_replay_corrections()
+        self.run_job()
         self.assertEqual(self.waiting("void-a").state, "replayed")
         self.assertEqual(self.total(), 0)
+
+    def miss(self, *targets):
+        """Leave corrections waiting whose events are stored, as a race would."""
+        waiting = self.env["saas.usage.quarantine"]
+        for target in targets:
+            self.ingest([self.void(target)])
+            waiting |= self.waiting(f"void-{target}")
+        waiting.action_ignore()
+        self.ingest([self.event(id=target) for target in targets])
+        waiting.action_reopen()
+        self.env.flush_all()
+        return waiting
+
+    def failing(self, *event_ids):
+        """Let the replay of corrections fail."""
+        quarantine = type(self.env["saas.usage.quarantine"])
+        get_events = quarantine._get_events
+
+        def fail(row):
+            if row.event_id in event_ids:
+                raise ValueError("no")
+            return get_events(row)
+
+        return patch.object(quarantine, "_get_events", fail)
+
+    def test_failing_correction_stops_no_other(self):
+        bad, good = self.miss("a", "b")
+        # They came with one request.
+        (bad | good).first_seen_at = bad.first_seen_at
+        self.env.flush_all()
+        with self.failing("void-a"):
+            self.run_job()
+            self.assertEqual((bad.state, good.state), ("open", "replayed"))
+            self.run_job()
+        exception = self.env["saas.exception"].search(
+            [("code", "=", "usage.correction_failed")]
+        )
+        self.assertEqual(exception.res_id, self.source.id)
+        self.assertEqual((exception.state, exception.occurrences), ("open", 2))
+        self.assertIn("void-a", exception.name)
+        with self.failing("void-a"), self.assertRaises(ValueError):
+            self.source.saas_retry_corrections()
+        self.source.saas_retry_corrections()
+        self.assertEqual((bad.state, self.total()), ("replayed", 0))
+        self.run_job()
+        self.assertEqual(exception.state, "resolved")
+
+    def test_failing_correction_does_not_keep_its_event_out(self):
+        self.ingest([self.void("a")])
+        with self.failing("void-a"):
+            result = self.ingest([self.event(id="a")])
+        self.assertEqual(result.counts["stored"], 1)
+        self.assertEqual((self.waiting("void-a").state, self.total()), ("open", 10))
+        self.run_job()
+        self.assertEqual(self.total(), 0)
+
+    def test_more_corrections_than_fit_at_once_all_have_their_turn(self):
+        name = "odoo.addons.saas_usage_billing.models.saas_usage_quarantine_correction"
+        rows = self.miss("a", "b", "c")
+        with patch(f"{name}._AT_ONCE", 1), self.failing("void-a"):
+            self.run_job()
+        self.assertEqual(rows.mapped("state"), ["open", "replayed", "replayed"])
 
     def make_story(self, pick, number):
         """Return events, most of them corrected once, some of those again."""
