@@ -24,6 +24,8 @@ _MODES = {
     "down": "floor",
     "half_up": "half_up",
     "round": "half_up",
+    "nearest": "half_up",
+    "none": None,
 }
 _AGGREGATIONS = {
     "average": "avg",
@@ -47,13 +49,15 @@ _UNITS = {
 }
 
 
-def tiers(row: Row, price: str = "unit") -> tuple[Any, ...]:
+def tiers(
+    row: Row, price: str = "unit", fixed: tuple[str, ...] = ("flat",)
+) -> tuple[Any, ...]:
     """Return the tiers of a row."""
     return tuple(
         usage.tiers.Tier(
             bound(tier.get("up_to")),
             number(tier.get(price) or 0),
-            number(tier.get("flat") or 0),
+            number(next((tier[name] for name in fixed if tier.get(name)), 0)),
         )
         for tier in need(row, "tiers")
     )
@@ -79,18 +83,21 @@ def terms(row: Row, model: str) -> Any:
     options: dict[str, Any] = {
         "divide_by": optional(row, "divide_by"),
         "round_mode": None if model == "package" else mode(row, "round"),
+        "round_to": optional(row, "round_to"),
         "free_units": optional(row, "free_units") or optional(row, "free"),
         "discount_percent": optional(row, "discount_percent"),
         "maximum": optional(row, "max"),
         "minimum": optional(row, "min"),
     }
-    if model in ("graduated", "volume", "stairstep"):
+    if model in ("graduated", "volume"):
         options["tiers"] = tiers(row)
+    elif model == "stairstep":
+        options["tiers"] = tiers(row, fixed=("flat", "price", "amount"))
     elif model == "graduated_percentage":
         options["tiers"] = tiers(row, "rate")
     elif model == "package":
-        options["unit"] = number(need(row, "price"))
-        options["package_size"] = number(need(row, "size"))
+        options["unit"] = number(need(row, "price", "unit"))
+        options["package_size"] = number(need(row, "size", "package_size"))
         options["package_mode"] = mode(row, "round")
     elif model == "standard":
         options["unit"] = number(need(row, "unit", "price"))
@@ -100,11 +107,11 @@ def terms(row: Row, model: str) -> Any:
 
 def mode(row: Row, name: str) -> str | None:
     """Return a rounding mode under the engine's name."""
-    word = row.get(name)
-    if word is None:
+    if row.get(name) is None:
         return None
+    word = str(row[name]).lower()
     if word not in _MODES:
-        raise CaseError(f"unknown rounding: {word}")
+        raise CaseError(f"unknown rounding: {row[name]}")
     return _MODES[word]
 
 
@@ -152,7 +159,7 @@ def split(row: Row, model: str) -> list[Check]:
     part = rating.rate_part(
         terms(row, model),
         before=number(row.get("before") or 0),
-        line=number(need(row, "line")),
+        line=number(need(row, "line", "usage")),
         billed_before=number(row.get("billed_before") or 0),
         last=flag(row.get("last")),
     )
@@ -180,14 +187,29 @@ def events(values: list[Any], keys: list[Any] | None = None) -> list[Any]:
     ]
 
 
-def aggregated(name: str, rows: list[Any]) -> Decimal:
+def aggregated(
+    name: str, rows: list[Any], percentile: Decimal | None = None
+) -> Decimal:
     """Aggregate events under a name of the case file."""
-    return usage.aggregate.aggregate(_AGGREGATIONS.get(name, name), rows)
+    word = name.lower()
+    if word[:1] == "p" and word[1:].isdigit():
+        word, percentile = "percentile", number(word[1:])
+    if word != "percentile":
+        return usage.aggregate.aggregate(_AGGREGATIONS.get(word, word), rows)
+    terms = usage.meter.MeterTerms(word, percentile=percentile)
+    window = usage.meter.Window(_EPOCH, _EPOCH + timedelta(days=1))
+    return usage.meter.measure(terms, rows, window).quantity
 
 
 def simple_agg(row: Row, _content: Row) -> list[Check]:
-    """Take one number of a list of events."""
-    got = aggregated(need(row, "agg"), events(row["events"], row.get("keys")))
+    """Take one number of a list of events, or of their keys alone."""
+    keys = row.get("keys")
+    values = row.get("events")
+    if values is None:
+        values = [1 for _key in need(row, "keys")]
+    got = aggregated(
+        need(row, "agg"), events(values, keys), optional(row, "percentile")
+    )
     return money(row, got, "value")
 
 
@@ -413,6 +435,9 @@ KINDS: dict[str, Callable[[Row, Row], list[Check]]] = {
     "graduated_percentage": rated("graduated_percentage"),
     "unit_conversion": rated("standard"),
     "unit_conversion_graduated": rated("graduated"),
+    "unit_conversion_volume": rated("volume"),
+    "unit_conversion_package": rated("package"),
+    "unit_conversion_stairstep": rated("stairstep"),
     "volume_prorated": volume_prorated,
     "usage_discount": usage_discount,
     "discount_then_max": discount_then_max,

@@ -114,6 +114,40 @@ def test_a_broken_file_is_one_failed_line(tmp_path: Path, text: str) -> None:
         ("prorate_days", "{amount: 9, used_days: 3, period_days: 2, result: 9}", "use"),
         ("floor_ceil", "{fn: down, value: -1.5, result: -2}", ""),
         ("true_up", "{minimum: 10, used: [2, 3], true_up: 5}", ""),
+        ("simple_agg", "{agg: SUM, events: [1, 2], value: 3}", ""),
+        ("simple_agg", "{agg: unique, keys: [a, b, a], value: 2}", ""),
+        ("simple_agg", "{agg: p95, events: [4, 1, 3], value: 4}", ""),
+        (
+            "simple_agg",
+            "{agg: percentile, percentile: 50, events: [4, 1], value: 1}",
+            "",
+        ),
+        ("simple_agg", "{agg: percentile, events: [4], value: 4}", "TermsError"),
+        ("package", "{package_size: 10, unit: 2, usage: 11, amount: 4}", ""),
+        ("package", "{size: 10, price: 2, round: nearest, usage: 14, amount: 2}", ""),
+        ("standard", "{unit: 2, round: NONE, usage: 1.5, amount: 3}", ""),
+        (
+            "unit_conversion_package",
+            "{divide_by: 1000, round: ceil, size: 4, price: 3, usage: 7400, amount: 6}",
+            "",
+        ),
+        (
+            "unit_conversion",
+            "{divide_by: 1000, round: ceil, round_to: 0.1, unit: 10, usage: 1420,"
+            " amount: 15}",
+            "",
+        ),
+        (
+            "stairstep",
+            "{tiers: [{up_to: 5, price: 3}, {up_to: null, amount: 9}], usage: 6,"
+            " amount: 9}",
+            "",
+        ),
+        (
+            "discount_then_max",
+            "{unit: 10, discount_percent: 50, max: 60, usage: 20, amount: 60}",
+            "",
+        ),
     ],
 )
 def test_rows_of_other_kinds(tmp_path: Path, kind: str, row: str, word: str) -> None:
