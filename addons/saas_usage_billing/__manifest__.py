@@ -34,6 +34,7 @@
         "data/base_automation_usage_data.xml",
         "data/ir_cron_usage_onboarding_data.xml",
         "data/ir_cron_usage_correction_data.xml",
+        "data/mail_template_wallet_data.xml",
         "data/base_automation_wallet_data.xml",
         "data/ir_cron_wallet_data.xml",
         "data/queue_job_usage_data.xml",

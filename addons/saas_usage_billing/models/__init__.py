@@ -145,5 +145,6 @@ from . import saas_subscription_unbilled
 from . import saas_wallet_expiry
 from . import saas_wallet_live
 from . import saas_wallet_topup
+from . import saas_wallet_mail
 from . import saas_subscription_wallet_portal
 from . import res_partner_wallet

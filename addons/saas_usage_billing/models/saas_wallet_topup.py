@@ -21,8 +21,8 @@ class SaasWallet(models.Model):
     low_balance = fields.Monetary(
         string="Low Below",
         tracking=True,
-        help="When the live balance falls below it, customer success is told once. 0: "
-        "nobody is told.",
+        help="When the live balance falls below it, customer success is told once, "
+        "and the customer where wanted. 0: nobody is told.",
     )
     is_low = fields.Boolean(
         string="Running Low",
@@ -183,13 +183,17 @@ class SaasWallet(models.Model):
                     severity="high",
                 )
         elif self.is_low and not is_low:
-            self.is_low = False
+            self._set_not_low()
+
+    def _set_not_low(self):
+        """Note that the wallet is not low, or has to be looked at again."""
+        self.is_low = False
 
     def _grant(self, amount, kind: str, name: str, **terms):
         """Look again at a wallet that was filled up: it may still be low."""
         grant = super()._grant(amount, kind, name, **terms)
         # sudo: the flag is written by the check and by the filling only
-        self.sudo().is_low = False
+        self.sudo()._set_not_low()
         return grant
 
     def _notify_low(self, live):

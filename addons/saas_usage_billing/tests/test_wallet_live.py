@@ -1,5 +1,6 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from datetime import date, datetime, timezone
+from unittest.mock import patch
 
 from odoo import Command
 from odoo.exceptions import AccessError, ValidationError
@@ -139,6 +140,73 @@ class TestWalletLive(WalletBillingCase):
         self.assertFalse(self.wallet.is_low)
         self.store(1, "2026-04-02", bytes=10000)
         self.assertEqual(self.check(), 2)
+
+    def mails(self):
+        mails = self.env["mail.mail"].search(
+            [("model", "=", "saas.wallet"), ("res_id", "=", self.wallet.id)]
+        )
+        # others tell the success manager of the activity
+        return mails.filtered(lambda mail: mail.recipient_ids == self.partner)
+
+    def test_customer_is_told_once_per_filling(self):
+        self.wallet.write({"low_balance": 100, "notify_customer": True})
+        self.grant(self.wallet, 150)
+        self.check()
+        self.assertFalse(self.mails())
+        self.use()
+        self.check()
+        mail = self.mails()
+        self.assertIn(self.wallet.name, mail.subject)
+        self.assertIn("65.60", mail.body_html)
+        # looked at again, written again, asked again: told once
+        self.check()
+        self.wallet.is_low = True
+        self.wallet.saas_mail_low()
+        self.assertEqual(self.mails(), mail)
+        self.assertTrue(self.wallet.low_mailed_at)
+
+        # filled up enough, then used again
+        self.grant(self.wallet, 100)
+        self.check()
+        self.assertFalse(self.wallet.low_mailed_at)
+        self.store(1, "2026-04-02", bytes=10000)
+        self.check()
+        self.assertEqual(len(self.mails()), 2)
+
+    def test_customer_is_told_where_it_is_wanted_only(self):
+        self.wallet.low_balance = 100
+        self.assertEqual(self.check(), 1)
+        self.assertFalse(self.mails() or self.wallet.low_mailed_at)
+        # told from now on: the next time it runs low
+        self.grant(self.wallet, 5)
+        self.wallet.notify_customer = True
+        rule = self.env.ref("saas_usage_billing.base_automation_wallet_low_customer")
+        # The patches of the rules outlive the rollback of the test.
+        self.addCleanup(rule.write, {"active": True})
+        rule.active = False
+        self.assertEqual(self.check(), 2)
+        self.assertFalse(self.mails())
+
+    def test_customer_is_told_in_the_customers_language(self):
+        self.env["res.lang"]._activate_lang("de_DE")
+        self.partner.lang = "de_DE"
+        template = self.env.ref("saas_usage_billing.mail_template_wallet_low")
+        template.with_context(lang="de_DE").subject = "Ihr Guthaben"
+        self.wallet.write({"low_balance": 100, "notify_customer": True})
+        self.check()
+        self.assertEqual(self.mails().subject, "Ihr Guthaben")
+
+    def test_mail_that_fails_stops_no_top_up(self):
+        template = self.env.ref("saas_usage_billing.mail_template_wallet_low")
+        self.wallet.notify_customer = True
+        with patch.object(type(template), "send_mail", side_effect=ValueError("no")):
+            self.assertEqual(self.top_up("quotation").state, "draft")
+        self.assertTrue(self.wallet.is_low)
+        exception = self.exceptions("wallet.mail_failed")
+        self.assertEqual(exception.res_id, self.wallet.id)
+        self.assertFalse(self.mails() or self.wallet.low_mailed_at)
+        exception.action_retry()
+        self.assertEqual((exception.state, len(self.mails())), ("resolved", 1))
 
     @freeze_time("2026-04-10 12:00:00")
     def test_job_finds_low_wallets(self):
