@@ -55,12 +55,17 @@ class BrokenEvent:
 
 @dataclass(frozen=True, slots=True)
 class SourceRule:
-    """What a source may send: accepted event times, and the engine's limits."""
+    """What a source may send: accepted event times, and the engine's limits.
+
+    ``minutes`` collects whether all of a minute is accepted: events of a request often
+    share it.
+    """
 
     source_id: int
     oldest: datetime
     newest: datetime
     limits: EventLimits
+    minutes: dict = field(default_factory=dict, compare=False, repr=False)
 
 
 def make_source_rule(source_id, now, max_age_days, max_future_minutes):
@@ -150,31 +155,37 @@ def screen(events, sources, types, now):
     :return: ``Screened``; of equal (source, id) the first good one counts
     """
     result = Screened()
-    seen, keys = {}, set()
+    rows, seen, keys = result.rows, {}, set()
     for index, event in enumerate(events):
         if type(event) is PlainEvent:
             found = accept_typed(event, sources, types, keys)
         else:
             found = accept_plain(event, sources, types, keys)
         if found is None:
-            event = as_sent(event)
-            found = _judge(index, event, sources, types, now)
-            if isinstance(found, Problem):
-                result.problems.append(found)
+            found = _look_closer(result, index, as_sent(event), sources, types, now)
+            if found is None:
                 continue
-            if event.get("replaces") is not None:
-                result.replaces[index] = event["replaces"]
-        is_void = isinstance(found, Void)
-        key = (found.source_id, found.event_id) if is_void else (found[1], found[0])
-        if key in seen:
-            result.duplicates.append((index, seen[key]))
-            continue
-        seen[key] = index
-        if is_void:
+        # Id and source, of a void behind its index.
+        is_void = type(found) is Void
+        first = seen.setdefault(found[1:3] if is_void else found[:2], index)
+        if first != index:
+            result.duplicates.append((index, first))
+        elif is_void:
             result.voids.append(found)
         else:
-            result.rows.append((index, *found))
+            rows.append((index, *found))
     return result
+
+
+def _look_closer(result, index, event, sources, types, now):
+    """Return what the engine accepts; note problems, and what an event replaces."""
+    found = _judge(index, event, sources, types, now)
+    if isinstance(found, Problem):
+        result.problems.append(found)
+        return None
+    if event.get("replaces") is not None:
+        result.replaces[index] = event["replaces"]
+    return found
 
 
 # ----------------------------------------------------------------------

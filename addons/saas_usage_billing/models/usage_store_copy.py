@@ -18,13 +18,18 @@ from psycopg2.errors import UniqueViolation
 from .usage_screen import SEPARATOR
 from .usage_store_api import Intake
 
-# External ids are read in one scan: each subject is resolved once.
+# External ids are read in one scan: each subject is resolved once. OFFSET has each
+# subscription looked up, also while nobody has told the planner how many there are.
 _RESOLVE = """
 SELECT e.source, e.value, e.partner_id, e.subscription_id, s.id,
        s.commercial_partner_id
   FROM saas_external_id e
-  LEFT JOIN saas_subscription s
-         ON s.id = e.subscription_id AND s.company_id = e.company_id
+  LEFT JOIN LATERAL (
+        SELECT o.id, o.commercial_partner_id
+          FROM saas_subscription o
+         WHERE o.id = e.subscription_id AND o.company_id = e.company_id
+        OFFSET 0
+       ) s ON true
  WHERE e.company_id = %(company)s AND e.kind = 'subject'
    AND e.source = ANY(%(keys)s)
    AND e.value = ANY(string_to_array(%(subjects)s, %(separator)s))
@@ -54,12 +59,15 @@ INSERT INTO saas_usage_event_key (source_id, event_id, event_time, row_id)
 SELECT k.source_id, k.event_id, k.event_time, k.row_id FROM {_KEYS}
 """
 # What is known is left out first: ON CONFLICT alone writes twice as much per row. It is
-# for those that somebody else stores at the same time.
+# for those that somebody else stores at the same time. OFFSET keeps the planner from
+# reading all keys to leave out the few of a request.
 _KEY = f"""
-{_INSERT} WHERE NOT EXISTS (
-    SELECT 1 FROM saas_usage_event_key o
+{_INSERT} LEFT JOIN LATERAL (
+    SELECT true AS is_known
+      FROM saas_usage_event_key o
      WHERE o.source_id = k.source_id AND o.event_id = k.event_id
-)
+    OFFSET 0
+) o ON true WHERE o.is_known IS NULL
 """
 _KEY_AT_ONCE = f"{_INSERT} ON CONFLICT (source_id, event_id) DO NOTHING"
 _FRESH = f"""
@@ -95,10 +103,10 @@ def store_plain(
         if type(target) is str:
             left.append((position, target))
         else:
-            found.append((row[2], row[1], position, target))
+            found.append((row[2], row[1], position))
     if not found:
         return left
-    found.sort(key=itemgetter(0, 1))
+    found.sort()
     cr.execute(_NUMBER, [len(found)])
     numbers = cr.fetchone()[0]
     fresh = _insert_keys(cr, intake.rows, found, numbers)
@@ -108,7 +116,8 @@ def store_plain(
         gone = set(known)
         numbers = [number for number in numbers if number in fresh]
         found = [one for n, one in enumerate(found) if n not in gone]
-    _copy(cr, intake, batch_ids, now, zip(numbers, found, strict=True))
+    numbered = zip(numbers, found, strict=True)
+    _copy(cr, intake, batch_ids, now, targets, numbered)
     return left
 
 
@@ -129,18 +138,18 @@ def resolve(cr, intake: Intake) -> dict:
         "separator": SEPARATOR,
     }
     cr.execute(_RESOLVE, values)
-    known = {(source, value): row for source, value, *row in cr.fetchall()}
+    known = {row[:2]: row for row in cr.fetchall()}
     result, accounts = {}, {}
     for name in names:
-        source_id, event_type, subject = name
-        row = known.get((intake.source_keys[source_id], subject))
+        row = known.get((intake.source_keys[name[0]], name[2]))
         if row is None:
             result[name] = "unknown_subject"
-            continue
-        partner, subscription, *target = row
-        if subscription is None and partner is not None:
-            accounts[name] = partner, event_type
-        result[name] = tuple(target) if target[0] else "no_subscription"
+        elif row[4]:
+            result[name] = row[4:]
+        elif row[2] and not row[3]:
+            accounts[name] = row[2], name[1]
+        else:
+            result[name] = "no_subscription"
     if accounts:
         matched = _match(cr, intake.company_id, set(accounts.values()))
         result |= {name: matched[one] for name, one in accounts.items()}
@@ -186,20 +195,26 @@ def _insert_keys(cr, rows, found, numbers):
     return set(map(itemgetter(0), cr.fetchall()))
 
 
-def _copy(cr, intake, batch_ids, now, numbered):
+def _copy(cr, intake, batch_ids, now, targets, numbered):
     """Write the events."""
-    rows, data, company = intake.rows, intake.data, intake.company_id
+    rows, data = intake.rows, intake.data
+    # What events of the same source, type and subject share is written once.
+    same = f"\t{now}\t{intake.company_id}\t"
+    shared = {
+        name: (
+            f"{same}{name[0]}\t{target[0]}\t{target[1]}\t{batch_ids[name[0]]}\t"
+            f"{name[1]}\t"
+        )
+        for name, target in targets.items()
+        if type(target) is tuple
+    }
     lines = []
-    for number, (source_id, event_id, position, target) in numbered:
-        _index, _id, _source, event_type, subject, time, _data = rows[position]
-        subscription_id, account_id = target
-        value = data[position]
+    for number, (_source, event_id, position) in numbered:
+        row, value = rows[position], data[position]
         if value == _NULL:
             value = SEPARATOR
         lines.append(
-            f"{number}\t{time}\t{now}\t{company}\t{source_id}\t{subscription_id}\t"
-            f"{account_id}\t{batch_ids[source_id]}\t{event_type}\t{event_id}\t"
-            f"{subject}\t{value}\n"
+            f"{number}\t{row[5]}{shared[row[2:5]]}{event_id}\t{row[4]}\t{value}\n"
         )
     # JSON has no tabs and ends of lines, other texts are printable.
     text = "".join(lines).replace("\\", "\\\\")

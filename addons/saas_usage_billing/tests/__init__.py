@@ -9,6 +9,7 @@ from . import test_usage_counting_once
 from . import test_usage_alert
 from . import test_usage_alert_rights
 from . import test_usage_store
+from . import test_usage_store_copy
 from . import test_usage_partition
 from . import test_usage_retention
 from . import test_usage_opening

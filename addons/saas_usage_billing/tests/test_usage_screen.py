@@ -63,6 +63,13 @@ TIMES = [
     "2026-04-01T10:00:60Z",
     "2026-04-01T10:00:00,5Z",
     "2026-04-01T10:00:00.123456789Z",
+    "2026-04-01T10:00:00.Z",
+    "2026-04-01T10:00:00.\u0661Z",
+    "2026-04-01T1\u0660:00:00Z",
+    "2026-04-01T10:00:0Z",
+    "2026-04-01T10:00",
+    "9999-12-31T23:59:59Z",
+    "0001-01-01T00:00:00Z",
     "2099-01-01T00:00:00Z",
     "1970-01-01T00:00:00Z",
     "yesterday",
@@ -167,6 +174,23 @@ class TestUsageScreen(UsageFixture, BaseCase):
             ).problems
         ]
         self.assertEqual(codes, ["in_future", "too_old"])
+
+    def test_digits_behind_microseconds_are_cut_off(self):
+        # PostgreSQL would round them, here into the next month.
+        event = self.event(time="2026-03-31T23:59:59.9999999Z")
+        for events in ([event], read_plain(dump([event]))):
+            [row] = self.screen(events).rows
+            self.assertEqual(row[5], "2026-03-31T23:59:59.999999")
+
+    def test_limits_cut_through_a_minute(self):
+        self.sources = {"weblog": make_source_rule(7, NOW, 35, 0)}
+        times = [NOW + timedelta(seconds=seconds) for seconds in (-90, -1, 0, 1, 70)]
+        events = [
+            self.event(time=at.isoformat().replace("+00:00", "Z")) for at in times
+        ]
+        screened = self.screen(read_plain(dump(events)))
+        self.assertEqual([row[0] for row in screened.rows], [0, 1, 2])
+        self.assertEqual([one.code for one in screened.problems], ["in_future"] * 2)
 
     def test_first_of_equal_ids_counts(self):
         events = [self.event(id="a"), self.event(id="a", data={"bytes": 2})]
