@@ -141,7 +141,7 @@ class SaasSubscription(models.Model):
             "subscription": subscription.name,
             "state": subscription.state,
             "currency": subscription.currency_id.name,
-            "amount": str(total),
+            "amount": subscription._to_amount_text(total),
             "usage": [
                 subscription._prepare_usage_answer(row, meter, now, by_day)
                 for row, meter in zip(rows, meters, strict=True)
@@ -150,6 +150,10 @@ class SaasSubscription(models.Model):
             if wallets
             else [],
         }
+
+    def _to_amount_text(self, amount):
+        """Return an amount for machines: plain, with all places of the currency."""
+        return format(amount, f".{self.currency_id.decimal_places}f")
 
     def _prepare_usage_answer(self, row, meter, now, by_day):
         """Return the API's answer about one product and price."""
@@ -162,7 +166,7 @@ class SaasSubscription(models.Model):
             "period_start": period.start.isoformat(),
             "period_end": period.end.isoformat(),
             "quantity": format(row["quantity"], "f"),
-            "amount": str(rated.amount) if rated else None,
+            "amount": self._to_amount_text(rated.amount) if rated else None,
         }
         if by_day:
             spec = meter._get_spec(conditions=row["conditions"])

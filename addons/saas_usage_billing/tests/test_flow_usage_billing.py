@@ -139,6 +139,14 @@ class TestProposedUsage(UsageCase):
         later = datetime(2026, 4, 20, tzinfo=timezone.utc)
         self.assertEqual(self.subscription._get_current_usage(later)[0]["quantity"], 0)
 
+    def test_amounts_of_the_answer_have_the_places_of_the_currency(self):
+        # a price without a single line, and one of a fixed amount
+        self.create_price(self.traffic, model="package", unit_price=1, package_size=10)
+        self.price.write({"model": "standard", "minimum_amount": 2})
+        answer = self.subscription._get_current_usage_answer()
+        amounts = [answer["amount"], *(row["amount"] for row in answer["usage"])]
+        self.assertEqual(amounts, ["2.00", "2.00", "0.00"])
+
 
 @tagged("post_install", "-at_install")
 class TestFlowUsageBilling(InvoicedUsage):
