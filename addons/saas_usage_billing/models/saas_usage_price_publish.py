@@ -8,6 +8,9 @@ from odoo.tools.misc import format_date
 from ..exceptions import UsagePriceError
 from .saas_usage_price_version import SCOPE
 
+#: Fields that say which periods a price bills.
+REACH = {*SCOPE, "date_start", "date_end", "active", "state"}
+
 
 class SaasUsagePrice(models.Model):
     _inherit = "saas.usage.price"
@@ -31,9 +34,11 @@ class SaasUsagePrice(models.Model):
             price.corrected_count = price._count_taken_over()
 
     def _count_taken_over(self) -> int:
-        """Return how many invoiced periods get this price instead of another.
+        """Return how many invoiced periods get this price instead of another one.
 
         All prices of the product count that are not agreed closer than this one.
+        An archived one goes on for what it was invoiced for, unless this is another
+        version of it or names more dimensions.
         """
         self.ensure_one()
         template = self.product_tmpl_id.with_context(active_test=False)
@@ -42,12 +47,16 @@ class SaasUsagePrice(models.Model):
             return 0
         self.env["saas.charge"].flush_model()
         self.env["saas.subscription"].flush_model(["plan_id"])
-        self.env["saas.usage.price"].flush_model(["plan_id", "subscription_id"])
+        self.flush_model()
         [(count,)] = self.env.execute_query(
             SQL(
                 """
                 SELECT COUNT(DISTINCT (subscription_id, service_start)) FROM (
-                    SELECT charge.subscription_id, charge.service_start
+                    SELECT charge.subscription_id, charge.service_start,
+                           (ARRAY_AGG((charge.details->>'price_id')::integer
+                                      ORDER BY charge.id DESC)
+                               FILTER (WHERE charge.details->>'price_id' IS NOT NULL)
+                           )[1] AS price_id
                       FROM saas_charge charge
                       JOIN saas_subscription owner ON owner.id = charge.subscription_id
                       JOIN saas_usage_price price
@@ -63,7 +72,15 @@ class SaasUsagePrice(models.Model):
                      GROUP BY charge.subscription_id, charge.service_start, charge.ref
                     HAVING SUM(charge.amount) != 0 OR SUM(charge.quantity) != 0
                 ) AS billed
+                 WHERE price_id IS DISTINCT FROM %(own)s AND NOT EXISTS (
+                    SELECT FROM saas_usage_price kept
+                     WHERE kept.id = billed.price_id AND NOT kept.active
+                       AND kept.root_id != %(root)s AND kept.match_count >= %(named)s
+                )
                 """,
+                own=self._origin.id or 0,
+                root=self.root_id.id or 0,
+                named=self.match_count,
                 products=products,
                 company=self.company_id.id,
                 currency=self.currency_id.id,
@@ -86,26 +103,60 @@ class SaasUsagePrice(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
+        """Make prices; published ones need a reason to correct invoiced periods.
+
+        :raise UsagePriceError: they would be corrected, and there is no reason
+        """
         prices = super().create(vals_list)
-        for price in prices.filtered(lambda one: one.state == "published"):
-            price._log_correction()
+        for price in prices.filtered("active"):
+            if price.state == "published":
+                price._take_over(price.correction_reason)
         return prices
+
+    def write(self, vals):
+        """Write prices; those that reach more invoiced periods then need a reason.
+
+        :raise UsagePriceError: they would be corrected, and there is no reason
+        """
+        if not vals.keys() & REACH:
+            return super().write(vals)
+        before = self._count_reached()
+        result = super().write(vals)
+        for price, count in self._count_reached().items():
+            if count > before.get(price, 0):
+                price._take_over(price.correction_reason or vals.get("change_reason"))
+        return result
+
+    def _count_reached(self) -> dict:
+        """Return how many invoiced periods each price that bills takes over."""
+        return {
+            price: price._count_taken_over()
+            for price in self
+            if price.active and price.state == "published"
+        }
 
     def action_publish(self):
         """Let drafts bill; into periods that were invoiced for a reason only.
 
         :raise UsagePriceError: invoiced periods would be corrected, and there is none
         """
-        drafts = self.filtered(lambda price: price.state == "draft")
-        for price in drafts:
-            price._check_correction_reason()
-        result = super().action_publish()
-        for price in drafts:
-            price._log_correction()
-        return result
+        # Asked before the version before is ended, which may be refused, too.
+        for price in self.filtered(lambda price: price.state == "draft"):
+            price._check_correction_reason(price.correction_reason)
+        return super().action_publish()
 
-    def _check_correction_reason(self):
-        if not self.corrected_count or (self.correction_reason or "").strip():
+    def _take_over(self, reason):
+        """Let a price bill that reaches invoiced periods, for a reason only.
+
+        :param str reason: may be empty
+        :raise UsagePriceError: there are some, and there is no reason
+        """
+        self.invalidate_recordset(["corrected_count"])
+        self._check_correction_reason(reason)
+        self._log_correction(reason)
+
+    def _check_correction_reason(self, reason):
+        if not self.corrected_count or (reason or "").strip():
             return
         raise UsagePriceError(
             self.env._(
@@ -118,7 +169,7 @@ class SaasUsagePrice(models.Model):
             )
         )
 
-    def _log_correction(self):
+    def _log_correction(self, reason):
         """Write down that invoiced periods are corrected, and why."""
         if not self.corrected_count:
             return
@@ -127,6 +178,6 @@ class SaasUsagePrice(models.Model):
                 "Applies to %(count)s periods that were invoiced before; the next"
                 " billing run corrects them. Reason: %(reason)s",
                 count=self.corrected_count,
-                reason=self.correction_reason or self.env._("none given"),
+                reason=reason,
             )
         )

@@ -117,7 +117,10 @@ class TestLateUsage(HoldCase):
         # The reversal of the old price and the charge of the new one go together.
         self.late_plan.usage_correction_min = 1000
         self.create_price(
-            subscription_id=self.subscription.id, model="standard", unit_price=1
+            subscription_id=self.subscription.id,
+            model="standard",
+            unit_price=1,
+            correction_reason="Agreed",
         )
         due = self.subscription._get_unbooked_charges(APRIL)
         amounts = sorted(float(charge.amount) for charge in due)

@@ -89,7 +89,10 @@ class TestOwnDocument(HoldCase):
     def test_another_price_is_no_correction(self):
         # The reversal of the old price and the charge of the new one go together.
         self.create_price(
-            subscription_id=self.subscription.id, model="standard", unit_price=1
+            subscription_id=self.subscription.id,
+            model="standard",
+            unit_price=1,
+            correction_reason="Agreed",
         )
         self.assertFalse(self.prepare(APRIL, scope="corrections").line_ids)
         amounts = self.prepare(APRIL).line_ids.charge_ids.mapped("amount")

@@ -172,7 +172,9 @@ class TestSaasUsagePriceMatch(UsageCase):
         self.store(3, "2026-03-10", region="eu")
         self.store(2, "2026-03-10")
         self.book()
-        europe = self.create_match_price(2, [(self.region, "eu")])
+        europe = self.create_match_price(
+            2, [(self.region, "eu")], correction_reason="New"
+        )
         due = self.subscription._get_unbooked_charges(APRIL)
         self.assertEqual(
             {row.ref: (row.kind, row.amount) for row in due},

@@ -120,11 +120,73 @@ class TestSaasUsagePriceVersion(UsageCase):
         # what is agreed closer is not taken over, what was reversed neither
         listed = self.create_version(date(2026, 3, 1))
         self.assertEqual((draft.booked_count, listed.corrected_count), (1, 0))
-        before = self.create_price(
-            subscription_id=self.subscription.id,
-            **own | {"date_start": date(2026, 3, 1), "date_end": date(2026, 4, 1)},
+        draft.invalidate_recordset()
+        self.assertFalse(draft.corrected_count)
+
+    def test_prices_that_are_published_at_once_need_a_reason(self):
+        self.store(3, "2026-03-10")
+        self.book(date(2026, 4, 1))
+        own = {
+            "subscription_id": self.subscription.id,
+            "model": "standard",
+            "unit_price": 5,
+        }
+        march = {"date_start": date(2026, 3, 1), "date_end": date(2026, 4, 1)}
+        with self.assertRaises(UserError) as caught:
+            self.create_price(**own, **march)
+        self.assertIn("Reason of the Correction", caught.exception.args[0])
+        with self.assertRaises(UserError):
+            self.create_price(**own, **march, correction_reason=" ")
+        agreed = self.create_price(**own, **march, correction_reason="Agreed")
+        self.assertIn("1 periods", agreed.message_ids[0].body)
+        self.assertIn("Agreed", agreed.message_ids[0].body)
+        self.assertEqual(self.due(date(2026, 4, 1)), [("usage", 15)])
+
+    def test_prices_that_are_moved_into_invoiced_periods_need_a_reason(self):
+        self.store(3, "2026-03-10")
+        self.book(date(2026, 4, 1))
+        own = {"model": "standard", "unit_price": 5}
+        later = self.create_price(
+            subscription_id=self.subscription.id, date_start=date(2026, 4, 1), **own
         )
-        self.assertIn("1 periods", before.message_ids[0].body)
+        archived = self.create_price(plan_id=self.plan.id, active=False, **own)
+        for price, vals in (
+            (later, {"date_start": date(2026, 3, 1)}),
+            (archived, {"active": True}),
+        ):
+            with self.assertRaises(UserError) as caught:
+                price.write(vals)
+            self.assertIn("Reason of the Correction", caught.exception.args[0])
+            price.write({**vals, "correction_reason": "Agreed"})
+            self.assertIn("1 periods", price.message_ids[0].body)
+        # What reaches no more than before needs none.
+        later.date_end = date(2027, 1, 1)
+        later.date_start = date(2026, 4, 1)
+
+    def test_prices_come_back_for_what_they_were_invoiced_with(self):
+        self.store(3, "2026-03-10")
+        self.book(date(2026, 4, 1))
+        self.price.active = False
+        self.assertFalse(self.price.corrected_count)
+        self.price.active = True
+        self.assertFalse(self.due(date(2026, 4, 1)))
+
+    def test_prices_are_imported_with_a_reason(self):
+        self.store(3, "2026-03-10")
+        self.book(date(2026, 4, 1))
+        names = ["product_tmpl_id/.id", "company_id/.id", "plan_id/.id", "unit_price"]
+        row = [
+            *(self.calls.product_tmpl_id.id, self.company.id, self.plan.id),
+            "5",
+        ]
+        prices = self.env["saas.usage.price"]
+        result = prices.load(names, [[str(value) for value in row]])
+        self.assertFalse(result["ids"])
+        self.assertIn("Reason of the Correction", result["messages"][0]["message"])
+        result = prices.load(
+            [*names, "correction_reason"], [[*map(str, row), "New price list"]]
+        )
+        self.assertEqual(prices.browse(result["ids"]).corrected_count, 1)
 
     def test_version_with_the_same_first_day_is_refused(self):
         draft = self.create_version(date(2026, 4, 1))

@@ -137,7 +137,11 @@ class TestUsageRetention(RetentionCase):
         self.assertEqual(self.due(), before)
         # Another price, from the beginning: nothing of March is charged anew.
         self.create_price(
-            self.traffic, model="standard", unit_price=5, plan_id=self.plan.id
+            self.traffic,
+            model="standard",
+            unit_price=5,
+            plan_id=self.plan.id,
+            correction_reason="Agreed",
         )
         self.assertEqual({row[2] for row in self.due()}, {APRIL})
         run = self.bill_usage(MAY, date(2026, 5, 1))

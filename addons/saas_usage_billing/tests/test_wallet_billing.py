@@ -258,6 +258,7 @@ class TestWalletBilling(WalletBillingCase):
             subscription_id=self.subscription.id,
             model="standard",
             unit_price=price,
+            correction_reason="Agreed",
         )
 
     def test_what_comes_back_pays_the_price_that_takes_over(self):
