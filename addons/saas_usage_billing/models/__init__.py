@@ -2,6 +2,7 @@
 from . import usage_store
 from . import saas_usage_source
 from . import saas_meter
+from . import saas_meter_code
 from . import saas_meter_filter
 from . import saas_meter_dimension
 from . import saas_usage_source_watch

@@ -4,8 +4,9 @@ from decimal import Decimal
 
 from psycopg2.errors import UniqueViolation
 
+from odoo import Command
 from odoo.exceptions import AccessError, ValidationError
-from odoo.tests import Form, tagged
+from odoo.tests import Form, new_test_user, tagged
 from odoo.tools import mute_logger
 
 from ..engine.meter import Measured, Spans
@@ -29,6 +30,66 @@ class TestSaasMeter(UsageCase):
                 "value": value,
             }
         )
+
+    # ------------------------------------------------------------------
+    # Codes
+    # ------------------------------------------------------------------
+    def create_coded(self, code, company=None, user=None):
+        return (
+            self.env["saas.meter"]
+            .with_user(user or self.env.user)
+            .create(
+                {
+                    "name": f"Meter {code}",
+                    "code": code,
+                    "event_type": TYPE,
+                    "company_id": company.id if company else False,
+                }
+            )
+        )
+
+    def assertTaken(self, other, step, *args):
+        with self.assertRaises(ValidationError) as caught:
+            step(*args)
+        self.assertIn("Enter another Code", caught.exception.args[0])
+        self.assertIn(other, caught.exception.args[0])
+
+    def test_code_of_a_shared_meter_is_taken_in_every_company(self):
+        shared = self.create_coded("shared")
+        own = self.create_coded("own", self.company)
+        other = self.create_coded("own", self.env["res.company"].create({"name": "B"}))
+        shared.active = False
+        self.assertTaken(shared.name, self.create_coded, "shared", self.company)
+        self.assertTaken(own.name, self.create_coded, "own")
+        self.assertTaken(shared.name, own.write, {"code": "shared"})
+        self.assertTaken(own.name, shared.write, {"code": "own"})
+        self.assertTaken(own.name, other.write, {"company_id": False})
+        # of two companies it may be
+        self.assertEqual(own.code, other.code)
+
+    def test_meters_of_companies_one_may_not_see_are_not_named(self):
+        company = self.env["res.company"].create({"name": "B"})
+        self.create_coded("hidden", company)
+        operator = new_test_user(
+            self.env,
+            "meter_operator",
+            groups="saas_core.group_saas_core_billing_operator",
+            company_id=self.company.id,
+            company_ids=[Command.set(self.company.ids)],
+        )
+        self.assertTaken("another meter", self.create_coded, "hidden", None, operator)
+
+    def test_codes_that_were_the_same_before_can_be_worked_on(self):
+        shared = self.create_coded("shared")
+        own = self.create_coded("own", self.company)
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE saas_meter SET code = 'shared' WHERE id = %s", [own.id]
+        )
+        own.invalidate_recordset()
+        (shared | own).write({"name": "Still here", "code": "shared"})
+        own.code = "own"
+        self.assertTaken(shared.name, own.write, {"code": "shared"})
 
     # ------------------------------------------------------------------
     # Conditions
