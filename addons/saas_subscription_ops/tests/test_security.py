@@ -1,4 +1,8 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from ast import literal_eval
+
+from lxml import etree
+
 from odoo import Command
 from odoo.exceptions import AccessError
 from odoo.tests import new_test_user, tagged
@@ -163,3 +167,21 @@ class TestSecurity(SubscriptionCase):
         found = Plan.with_context(allowed_company_ids=other.ids).search([])
         self.assertIn(shared, found)
         self.assertNotIn(self.plan, found)
+
+    def test_everybody_finds_subscriptions_by_name(self):
+        """Typing into the search box does not need the right to read sales orders."""
+        seller = self.new_user(
+            "sub_seller",
+            "saas_core.group_saas_core_user,sales_team.group_sale_salesman",
+        )
+        for user in (self.user, seller):
+            model = self.env["saas.subscription"].with_user(user)
+            [field] = etree.fromstring(
+                model.get_view(view_type="search")["arch"]
+            ).findall("field[@name='name']")
+            domain = literal_eval(
+                field.get("filter_domain", "[('name', 'ilike', self)]").replace(
+                    "self", repr(self.subscription.name)
+                )
+            )
+            self.assertIn(self.subscription, model.search(domain), user.login)
