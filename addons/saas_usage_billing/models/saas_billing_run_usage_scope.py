@@ -38,11 +38,13 @@ class SaasBillingRun(models.Model):
     usage_sigma = fields.Float(
         string="Usage Deviation Tolerated",
         default=lambda self: self.env.company.saas_usage_sigma,
+        aggregator=None,
         help=SIGMA_HELP,
     )
     usage_floor = fields.Monetary(
         string="Usage Difference Tolerated",
         default=lambda self: self.env.company.saas_usage_floor,
+        aggregator=None,
         help=FLOOR_HELP,
     )
 

@@ -26,6 +26,7 @@ class SaasBillingSchedule(models.Model):
         string="Usage Deviation Tolerated",
         default=lambda self: self.env.company.saas_usage_sigma,
         tracking=True,
+        aggregator=None,
         help=SIGMA_HELP,
     )
     usage_floor = fields.Monetary(
@@ -33,6 +34,7 @@ class SaasBillingSchedule(models.Model):
         currency_field="usage_currency_id",
         default=lambda self: self.env.company.saas_usage_floor,
         tracking=True,
+        aggregator=None,
         help=FLOOR_HELP,
     )
     usage_currency_id = fields.Many2one(

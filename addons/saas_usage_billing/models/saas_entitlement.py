@@ -92,6 +92,7 @@ class SaasEntitlement(models.Model):
         string="Limit", digits="Usage Quantity", aggregator=None, tracking=True
     )
     per_quantity = fields.Boolean(
+        string="Per Unit",
         tracking=True,
         help="The limit is granted for each unit of the product: 1,000 per seat.",
     )

@@ -87,10 +87,13 @@ class SaasMeter(models.Model):
         digits=(6, 3),
         default=95.0,
         tracking=True,
+        aggregator=None,
         help="The smallest value that at least this part of all values does not exceed;"
         " always one that occurred.",
     )
-    window_size = fields.Integer(string="Span", default=1, tracking=True)
+    window_size = fields.Integer(
+        string="Span", default=1, tracking=True, aggregator=None
+    )
     window_unit = fields.Selection(
         [("minute", "Minutes"), ("hour", "Hours"), ("day", "Days")],
         default="hour",
@@ -139,6 +142,7 @@ class SaasMeter(models.Model):
     decimals = fields.Integer(
         default=12,
         tracking=True,
+        aggregator=None,
         help="Places after the point the quantity of a period is rounded to, half up.",
     )
     is_booked = fields.Boolean(

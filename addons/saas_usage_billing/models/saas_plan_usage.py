@@ -24,6 +24,7 @@ class SaasPlan(models.Model):
         string="Smallest Usage Correction",
         digits="Product Price",
         tracking=True,
+        aggregator=None,
         help="In company currency. Corrections of invoiced usage wait until together "
         "they reach this amount; when the subscription ends they are billed whatever "
         "they come to. 0: every correction is billed as soon as it is found.",
@@ -31,6 +32,7 @@ class SaasPlan(models.Model):
     usage_correction_days = fields.Integer(
         string="Late Usage Charged For (Days)",
         tracking=True,
+        aggregator=None,
         help="Additional usage of an invoiced period is no longer charged by runs "
         "whose cut-off lies more than so many days after the period. Credits are "
         "always given. 0: without limit.",

@@ -76,10 +76,13 @@ class SaasUsageAlert(models.Model):
         string="Until", readonly=True, help="First day after the period."
     )
     quantity = fields.Float(
-        readonly=True, digits="Usage Quantity", help="When the alert was opened."
+        readonly=True,
+        digits="Usage Quantity",
+        aggregator=None,
+        help="When the alert was opened.",
     )
     allowance = fields.Float(
-        string="Included Units", readonly=True, digits="Usage Quantity"
+        string="Included Units", readonly=True, digits="Usage Quantity", aggregator=None
     )
     percent = fields.Float(
         string="% of the Included Units",

@@ -80,9 +80,14 @@ class SaasUsageControl(models.Model):
         readonly=True, help="The subscription has no product with this meter."
     )
     quantity_rated = fields.Float(
-        digits="Usage Quantity", readonly=True, help="Measured again by the evidence."
+        digits="Usage Quantity",
+        readonly=True,
+        aggregator=None,
+        help="Measured again by the evidence.",
     )
-    quantity_booked = fields.Float(digits="Usage Quantity", readonly=True)
+    quantity_booked = fields.Float(
+        digits="Usage Quantity", readonly=True, aggregator=None
+    )
     currency_id = fields.Many2one(
         "res.currency", readonly=True, index="btree_not_null", ondelete="restrict"
     )
@@ -94,7 +99,9 @@ class SaasUsageControl(models.Model):
         help="Events: received less stored, duplicate and quarantined; stored less what"
         " is in the store; or stored less rated and unrated. Must be zero.",
     )
-    quantity_difference = fields.Float(digits="Usage Quantity", readonly=True)
+    quantity_difference = fields.Float(
+        digits="Usage Quantity", readonly=True, aggregator=None
+    )
     amount_difference = fields.Monetary(readonly=True)
     has_difference = fields.Boolean(readonly=True, index=True)
 

@@ -43,7 +43,9 @@ ADMINISTRATOR = "saas_core.group_saas_core_administrator"
 class SaasUsagePartition(models.Model):
     _inherit = "saas.usage.partition"
 
-    purged_id = BigInteger(readonly=True, help="Last event whose key is deleted.")
+    purged_id = BigInteger(
+        readonly=True, aggregator=None, help="Last event whose key is deleted."
+    )
     is_purged = fields.Boolean(
         string="Cleaned Up",
         readonly=True,

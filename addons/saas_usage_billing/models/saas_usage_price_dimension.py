@@ -26,7 +26,10 @@ class SaasUsagePrice(models.Model):
         " an event counts.",
     )
     match_count = fields.Integer(
-        compute="_compute_match_count", store=True, string="Named Dimensions"
+        compute="_compute_match_count",
+        store=True,
+        string="Named Dimensions",
+        aggregator=None,
     )
     match_text = fields.Char(compute="_compute_match_text", string="Only For Values")
     has_dimensions = fields.Boolean(compute="_compute_has_dimensions")

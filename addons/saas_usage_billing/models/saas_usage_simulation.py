@@ -61,9 +61,12 @@ class SaasUsageSimulation(models.Model):
     state = fields.Selection(
         STATES, required=True, default="draft", readonly=True, copy=False, tracking=True
     )
-    run_number = fields.Integer(readonly=True, copy=False)
+    run_number = fields.Integer(readonly=True, copy=False, aggregator=None)
     position = fields.Integer(
-        readonly=True, copy=False, help="Last subscription that was rated."
+        readonly=True,
+        copy=False,
+        aggregator=None,
+        help="Last subscription that was rated.",
     )
     line_ids = fields.One2many(
         "saas.usage.simulation.line", "simulation_id", readonly=True, copy=False

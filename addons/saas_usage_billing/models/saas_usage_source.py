@@ -43,6 +43,7 @@ class SaasUsageSource(models.Model):
         required=True,
         default=62,
         tracking=True,
+        aggregator=None,
         help="Events older than this are quarantined. Long enough for late feeds, short"
         " enough that a wrong clock cannot reopen last year.",
     )
@@ -51,6 +52,7 @@ class SaasUsageSource(models.Model):
         required=True,
         default=5,
         tracking=True,
+        aggregator=None,
         help="Events later than now plus this are quarantined: clocks differ a little.",
     )
     event_count = fields.Integer(compute="_compute_counts", string="Usage Events")

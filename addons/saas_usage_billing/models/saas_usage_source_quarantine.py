@@ -18,6 +18,7 @@ class SaasUsageSource(models.Model):
         required=True,
         default=2,
         tracking=True,
+        aggregator=None,
         help="Events that wait longer in the quarantine are an exception: they are not"
         " billed until somebody mends the cause.",
     )

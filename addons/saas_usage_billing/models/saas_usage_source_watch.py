@@ -32,6 +32,7 @@ class SaasUsageSource(models.Model):
     cadence_minutes = fields.Integer(
         string="Sends Every (Minutes)",
         tracking=True,
+        aggregator=None,
         help="The longest time between two requests in normal operation. 0: nothing is "
         "expected, the source is never silent.",
     )
@@ -41,6 +42,7 @@ class SaasUsageSource(models.Model):
         store=True,
         readonly=False,
         tracking=True,
+        aggregator=None,
         help="How much later a request may come before the source counts as silent.",
     )
     sends_watermarks = fields.Boolean(

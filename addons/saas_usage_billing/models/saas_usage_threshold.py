@@ -87,6 +87,7 @@ class SaasUsageThreshold(models.Model):
         digits="Usage Quantity",
         default=80.0,
         tracking=True,
+        aggregator=None,
         help="Units, percent or money in the currency of the company. Other currencies"
         " are converted at the rate of the day.",
     )

@@ -99,10 +99,11 @@ class SaasUsageUpload(models.Model):
         string="Rows Read",
         readonly=True,
         copy=False,
+        aggregator=None,
         help="What was imported so far; a job that was killed goes on behind it.",
     )
-    next_offset = fields.Integer(readonly=True, copy=False)
-    next_line = fields.Integer(readonly=True, copy=False)
+    next_offset = fields.Integer(readonly=True, copy=False, aggregator=None)
+    next_line = fields.Integer(readonly=True, copy=False, aggregator=None)
     repeats = fields.Json(
         readonly=True,
         copy=False,

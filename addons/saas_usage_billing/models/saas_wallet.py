@@ -59,6 +59,7 @@ class SaasWallet(models.Model):
         required=True,
         default=50,
         tracking=True,
+        aggregator=None,
         help="From 1 to 50. Of several wallets the one with the lowest number pays "
         "first.",
     )

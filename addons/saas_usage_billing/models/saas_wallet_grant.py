@@ -56,17 +56,20 @@ class SaasWalletGrant(models.Model):
         required=True,
         readonly=True,
         default=50,
+        aggregator=None,
         help="From 1 to 50, the lowest number is used first. Then promotional before "
         "paid money, then what expires first, then the oldest.",
     )
     rollover_min = fields.Monetary(
         string="Roll Over at Least",
         readonly=True,
+        aggregator=None,
         help="What is left when it expires is lifted to this amount.",
     )
     rollover_max = fields.Monetary(
         string="Roll Over at Most",
         readonly=True,
+        aggregator=None,
         help="As much as this goes on once when it expires, for as long again.",
     )
     state = fields.Selection(

@@ -21,6 +21,7 @@ class SaasWallet(models.Model):
     low_balance = fields.Monetary(
         string="Low Below",
         tracking=True,
+        aggregator=None,
         help="When the live balance falls below it, customer success is told once, "
         "and the customer where wanted. 0: nobody is told.",
     )
@@ -57,7 +58,9 @@ class SaasWallet(models.Model):
         check_company=True,
         tracking=True,
     )
-    topup_amount = fields.Monetary(string="Top-Up Amount", tracking=True)
+    topup_amount = fields.Monetary(
+        string="Top-Up Amount", tracking=True, aggregator=None
+    )
     topup_order_id = fields.Many2one(
         "sale.order",
         string="Last Top-Up",

@@ -2,6 +2,19 @@
 from odoo.tests import TransactionCase, tagged
 
 MODULE = "saas_usage_billing"
+#: Lists add up numbers in groups, and pivots offer them, unless they are told not to.
+NO_TOTAL = {
+    "saas.meter": ("percentile", "window_size", "decimals"),
+    "saas.usage.alert": ("quantity", "allowance"),
+    "saas.usage.control": ("quantity_rated", "quantity_booked", "quantity_difference"),
+    "saas.usage.source": (
+        *("max_age_days", "max_future_minutes", "quarantine_days"),
+        *("cadence_minutes", "tolerance_minutes"),
+    ),
+    "saas.usage.threshold": ("value",),
+    "saas.wallet": ("priority", "low_balance", "topup_amount"),
+    "saas.wallet.grant": ("priority", "rollover_min", "rollover_max"),
+}
 
 
 @tagged("post_install", "-at_install")
@@ -33,3 +46,11 @@ class TestConventions(TransactionCase):
                 if field.type == "one2many" and field.comodel_name.startswith("saas."):
                     inverse = self.env[field.comodel_name]._fields[field.inverse_name]
                     self.assertTrue(inverse.index, f"{model.model}.{field.name}")
+
+    def test_numbers_that_do_not_add_up_are_not_added_up(self):
+        """Settings, positions and quantities of several meters have no total."""
+        for model, names in NO_TOTAL.items():
+            described = self.env[model].fields_get(names, ["aggregator"])
+            self.assertEqual(set(described), set(names), model)
+            for name in names:
+                self.assertFalse(described[name].get("aggregator"), f"{model}.{name}")

@@ -1,9 +1,11 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from odoo.exceptions import AccessError, ValidationError
-from odoo.tests import tagged
+from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
 from .test_usage_alert import AlertCase
+
+USER = "saas_core.group_saas_core_user"
 
 
 @tagged("post_install", "-at_install")
@@ -65,3 +67,11 @@ class TestUsageAlertRights(AlertCase):
         )
         with self.assertRaisesRegex(ValidationError, "“Other” is not for usage alerts"):
             threshold.template_id = other
+
+    def test_opportunity_is_opened_by_who_may_read_it(self):
+        seller = new_test_user(
+            self.env, "alert_seller", groups=f"{USER},sales_team.group_sale_salesman"
+        )
+        for user, shown in ((self.csm, False), (seller, True)):
+            arch = self.env["saas.usage.alert"].with_user(user).get_view()["arch"]
+            self.assertEqual("action_view_lead" in arch, shown, user.login)
