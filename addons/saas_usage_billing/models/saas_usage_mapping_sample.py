@@ -7,6 +7,7 @@ from ..engine.event import EventLimits, Rejection, validate
 from .usage_json import load_flat
 from .usage_mapping import MappingError, TooManyEventsError, apply
 from .usage_origin import MappedEvent, Origin
+from .usage_said import say_stored, store_said
 from .usage_screen import dump
 
 #: Whenever it happened: samples are kept for years.
@@ -94,7 +95,8 @@ class SaasUsageMappingSample(models.Model):
 
     def _find_problem(self, event):
         if not isinstance(event, MappedEvent):
-            return event.error
+            stored = store_said(event.error)
+            return say_stored(self.env, stored) if stored else event.error
         found = validate(event, _NOW, _LIMITS)
         return found.message if isinstance(found, Rejection) else False
 

@@ -15,7 +15,7 @@ from .usage_screen import get_corrected
 _CONTENT = (
     *("reason", "message", "event_type", "subject", "event_time_text", "raw"),
     *("feed_source_id", "mapping_id", "upload_id", "upload_row", "upload_repeat"),
-    "corrects",
+    *("corrects", "said"),
 )
 #: Somebody decided about the content of a closed one, and no row loses its source.
 _TAKEN_OVER = ",\n       ".join(
@@ -30,20 +30,20 @@ _KEPT = (
 INSERT INTO saas_usage_quarantine AS q (
     company_id, source_id, batch_id, dedupe_key, reason, message, source_code, event_id,
     event_type, subject, event_time_text, raw, is_rejected, corrects, feed_source_id,
-    mapping_id, upload_id, upload_row, upload_repeat, state, occurrences,
+    mapping_id, upload_id, upload_row, upload_repeat, said, state, occurrences,
     first_seen_at, last_seen_at, create_uid, create_date, write_uid, write_date
 )
 SELECT %(company)s, r.source_id, %(batch)s, r.dedupe_key, r.reason, r.message,
        r.source_code, r.event_id, r.event_type, r.subject, r.event_time_text, r.raw,
        r.is_rejected, r.corrects, r.feed_source_id, r.mapping_id, r.upload_id,
-       r.upload_row, r.upload_repeat, 'open', r.occurrences, %(now)s, %(now)s,
+       r.upload_row, r.upload_repeat, r.said, 'open', r.occurrences, %(now)s, %(now)s,
        %(user)s, %(now)s, %(user)s, %(now)s
   FROM jsonb_to_recordset(%(rows)s::jsonb) AS r(
            source_id integer, dedupe_key text, reason text, message text,
            source_code text, event_id text, event_type text, subject text,
            event_time_text text, raw text, is_rejected boolean, corrects text,
            feed_source_id integer, mapping_id integer, upload_id integer,
-           upload_row integer, upload_repeat integer, occurrences integer
+           upload_row integer, upload_repeat integer, said jsonb, occurrences integer
        )
  ORDER BY r.dedupe_key
 ON CONFLICT (company_id, dedupe_key) DO UPDATE

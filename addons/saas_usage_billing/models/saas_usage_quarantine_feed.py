@@ -1,10 +1,14 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from dataclasses import replace
 
-from odoo import fields, models
+from odoo import api, fields, models
+from odoo.tools.translate import LazyTranslate
 
 from .usage_json import load_flat
 from .usage_origin import FileEvent, Origin, UnmappedPayload
+from .usage_said import Said, say_stored
+
+_lt = LazyTranslate(__name__)
 
 
 class SaasUsageQuarantine(models.Model):
@@ -44,6 +48,23 @@ class SaasUsageQuarantine(models.Model):
         readonly=True, default=1, help="How many rows like it there were by then."
     )
 
+    said = fields.Json(
+        readonly=True, help="The message in parts, to be said in other languages."
+    )
+    message_text = fields.Char(
+        string="Why",
+        compute="_compute_message_text",
+        help="What was answered to the sender, in the language of the reader where it"
+        " is of a mapping.",
+    )
+
+    @api.depends("message", "said")
+    @api.depends_context("lang")
+    def _compute_message_text(self):
+        for row in self:
+            said = row.said and say_stored(self.env, row.said)
+            row.message_text = said or row.message
+
     # pylint: disable-next=missing-return
     def _replay_group(self, company, seen_at, rows, **options):
         # Age is a matter of the file they stand in.
@@ -74,7 +95,7 @@ class SaasUsageQuarantine(models.Model):
             return events
         # What a mapping makes nothing of any more must not vanish.
         origin = replace(origin, mapping_id=self.mapping_id.id or None)
-        message = "The mapping makes no event of this payload any more."
+        message = Said(_lt("The mapping makes no event of this payload any more."))
         return [UnmappedPayload(self.raw, message, origin)]
 
     def _close_mapped(self, result):

@@ -20,7 +20,7 @@ from .usage_path import (
     Place,
     compile_path,
 )
-from .usage_said import SaidError
+from .usage_said import Said, SaidError
 from .usage_screen import SEPARATOR, BrokenEvent, dump
 
 _lt = LazyTranslate(__name__)
@@ -208,7 +208,7 @@ def _map_payload(request, payload):
         tree = _Tree(payload)
         items = _split(request, mapping, tree)
     except PathError as error:
-        return [UnmappedPayload(dump(payload), str(error), origin)]
+        return [UnmappedPayload(dump(payload), Said(error.text), origin)]
     return [_map_item(request, mapping, tree, item, origin) for item in items]
 
 
@@ -260,7 +260,9 @@ def _map_item(request, mapping, tree, item, origin):
     try:
         event = _read_event(request, mapping, place, origin)
     except PathError as error:
-        return UnmappedPayload(tree.cut_out(item, request.room), str(error), origin)
+        return UnmappedPayload(
+            tree.cut_out(item, request.room), Said(error.text), origin
+        )
     return MappedEvent(event, origin, partial(tree.cut_out, item, request.room))
 
 

@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 
+from .usage_said import store_said
 from .usage_screen import BrokenEvent, dump
 
 
@@ -83,6 +84,7 @@ def get_origin_vals(event) -> dict:
         "upload_id": origin.upload_id,
         "upload_row": origin.row,
         "upload_repeat": origin.repeat,
+        "said": store_said(event.error) if isinstance(event, BrokenEvent) else None,
     }
 
 

@@ -1,7 +1,10 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 import json
+from unittest.mock import patch
 
+from odoo import Command
 from odoo.tests import tagged
+from odoo.tools.translate import code_translations
 
 from ..exceptions import UsageReplayError, UsageStoreError
 from .common import NOW, UsageCase
@@ -31,6 +34,73 @@ class TestQuarantine(UsageCase):
         self.ingest([event, event, self.event(id=None, subject="client-9")])
         self.assertEqual(sorted(self.waiting().mapped("occurrences")), [1, 2])
         self.assertEqual(set(self.waiting().mapped("is_rejected")), {True})
+
+    def test_words_of_mappings_are_those_of_the_reader(self):
+        self.env["res.lang"]._activate_lang("de_DE")
+        words = {
+            "data.%(key)s must be a single value.": "data.%(key)s: nur ein Wert.",
+            "The mapping makes no event of this payload any more.": "Nichts mehr.",
+        }
+        patched = patch.object(
+            code_translations, "get_python_translations", return_value=words
+        )
+        mapping = self.env["saas.usage.mapping"].create(
+            {
+                "name": "Gateway",
+                "source_id": self.source.id,
+                "id_path": "id",
+                "type_path": "'test.request'",
+                "subject_path": "tenant",
+                "time_path": "at",
+                "data_ids": [Command.create({"key": "bytes", "path": "size"})],
+                "active": True,
+            }
+        )
+        payload = {"id": "x", "at": "2026-04-01T10:00:00Z", "size": [1], "tenant": "?"}
+        # Whoever sends reads English, whatever the language of the key's user.
+        feed = self.env["saas.usage.event"].with_context(lang="de_DE")._ingest_feed
+        with patched:
+            [outcome] = feed(self.source, [payload]).outcomes
+            self.assertEqual(outcome.message, "data.bytes must be a single value.")
+            row = self.waiting(mapping_id=mapping.id)
+            self.assertEqual(row.message_text, outcome.message)
+            german = row.with_context(lang="de_DE")
+            self.assertEqual(german.message_text, "data.bytes: nur ein Wert.")
+            self.assertEqual(german.message, outcome.message)
+
+            # what waits for another reason by now says that one
+            mapping.items = "records"
+            row.action_replay()
+            self.assertIn("leads to no list", german.message_text)
+            mapping.items = "records || `[]`"
+            row.action_replay()
+            self.assertEqual(german.message_text, "Nichts mehr.")
+
+            # words of the check itself are as they were answered
+            self.ingest([self.event(id="q1", subject="nobody")])
+            other = self.waiting(reason="unknown_subject").with_context(lang="de_DE")
+            self.assertEqual(other.message_text, other.message)
+
+    def test_samples_of_mappings_speak_the_language_of_the_reader(self):
+        self.env["res.lang"]._activate_lang("de_DE")
+        words = {"The path of the items leads to no list.": "Keine Liste."}
+        mapping = self.env["saas.usage.mapping"].create(
+            {
+                "name": "Gateway",
+                "source_id": self.source.id,
+                "items": "records",
+                "type_path": "t",
+                "subject_path": "s",
+                "time_path": "at",
+                "sample_ids": [Command.create({"payload": "{}"})],
+            }
+        )
+        with patch.object(
+            code_translations, "get_python_translations", return_value=words
+        ):
+            sample = mapping.with_context(lang="de_DE").sample_ids
+            sample.invalidate_recordset()
+            self.assertEqual(sample.problem, "Keine Liste.")
 
     def test_replay_after_the_mapping_was_mended(self):
         events = [self.event(subject="new") for _number in range(3)]
