@@ -153,6 +153,9 @@ class SaasSubscription(models.Model):
     def _propose_usage(self, period, price, history, evidence):
         """Return the engine charge of a price's part of a period.
 
+        Nothing is proposed as such where something was booked: events that were all
+        taken back are a correction with evidence like any other.
+
         :param dict history: see ``_get_prefetched_usage``
         :param dict evidence: see ``_prepare_usage_evidence``
         :return: ``ProposedCharge``, None when there is nothing to charge
@@ -166,7 +169,7 @@ class SaasSubscription(models.Model):
         ref = price._get_charge_ref(period)
         found = measured.quantity, rated.amount
         quantity, amount = get_kept(self.env).get(ref, found)
-        if not amount and not quantity:
+        if not amount and not quantity and not self._has_booked(ref):
             return None
         line = self.env["saas.subscription.line"].browse(period.line_id)
         return ProposedCharge(
@@ -181,6 +184,21 @@ class SaasSubscription(models.Model):
             description=self._get_usage_description(line, price),
             details={**price._prepare_details(rated), **evidence},
         )
+
+    def _has_booked(self, ref) -> bool:
+        """Return whether the ledger has a row of a charge.
+
+        :param str ref: of the charge
+        """
+        # sudo: the difference must see the whole ledger, whoever computes it
+        charges = self.sudo().charge_ids
+        cache = self.env.cr.cache.setdefault(CACHE, {}).setdefault("booked_refs", {})
+        known, refs = cache.get(self.id, (None, frozenset()))
+        if known != charges._ids:
+            # the ref of a row never changes, so only new rows need another look
+            refs = frozenset(charges.mapped("ref"))
+            cache[self.id] = charges._ids, refs
+        return ref in refs
 
     def _get_usage_description(self, line, price):
         if not price.match_count:

@@ -52,6 +52,29 @@ class TestVoidBilling(HoldCase):
         self.assertEqual(self.booked(self.traffic), 600)
         self.assertFalse(self.subscription._get_unbooked_charges(APRIL))
 
+    def test_taking_back_all_is_a_correction_with_evidence(self):
+        self.bill_usage()
+        self.take_back(620)
+        self.subscription.plan_id.usage_correction = "own_document"
+        due = self.subscription._get_unbooked_charges(APRIL)
+        self.assertEqual({charge.kind for charge in due}, {"adjustment"})
+        for charge in due:
+            self.assertTrue(self.subscription._is_own_document(charge))
+            self.assertEqual(charge.details["quantity"], "0")
+        run = self.create_run(
+            APRIL, date_invoice=date(2026, 4, 2), usage_scope="corrections"
+        )
+        run.with_user(self.operator).action_compute()
+        self.post(self.approve(run))
+        [move] = run.line_ids.move_id
+        self.assertEqual(move.move_type, "out_refund")
+        self.assertEqual((self.booked(), self.booked(self.traffic)), (0, 0))
+        late = self.env["saas.event"].search([("name", "=", "usage.late")], limit=1)
+        self.assertEqual(late.payload["quantity_after"], "0")
+        charge = self.subscription.charge_ids.sorted("id")[-1]
+        self.assertEqual(charge._get_usage_breakdown().quantity, 0)
+        self.assertFalse(self.subscription._get_unbooked_charges(APRIL))
+
     def test_replacement_after_posting_moves_the_usage(self):
         self.bill_usage()
         # The same calls with another size, and in another month.
