@@ -50,6 +50,8 @@ class UsagePortal(SubscriptionPortal):
             template = "saas_usage_billing.portal_usage_events"
         else:
             values["breakdown"] = charge._get_usage_breakdown()
+            values["detached_note"] = charge._get_detached_note()
+            values["has_events"] = charge._has_single_events
             values.update(self._get_dispute(charge, query.get("dispute")))
             template = "saas_usage_billing.portal_usage_page"
         return request.render(
@@ -153,6 +155,7 @@ class UsagePortal(SubscriptionPortal):
             "day": day,
             "header": charge._get_event_header(columns),
             "rows": [charge._prepare_event_row(event, columns) for event in events],
+            "detached_note": charge._get_detached_note(day),
             "following": following,
         }
 

@@ -2,6 +2,7 @@
 """What charges rest on when the events behind them are detached."""
 
 from odoo import models
+from odoo.tools.misc import format_date
 
 from ..exceptions import UsageStoreError
 from .usage_reading_book import load_days, load_groups
@@ -49,11 +50,38 @@ class SaasUsageEvidence(models.AbstractModel):
             return super()._measure_usage_days()
         return load_days(kept.days)
 
+    def _has_single_events(self, day=None) -> bool:
+        """Return whether any of the events of a charge may still be in the store.
+
+        :param date day: only those of this local day
+        """
+        until = self.env["saas.usage.partition"]._get_detached_until()
+        return not until or self._get_usage_window(day).end > until
+
+    def _get_detached_note(self, day=None) -> str:
+        """Say which of the events behind a charge are no longer kept.
+
+        :param date day: only what happened on this local day
+        :return: empty when all of them are there
+        """
+        until = self.env["saas.usage.partition"]._get_detached_until()
+        if not until or self._get_usage_reach(day).start >= until:
+            return ""
+        if not self._has_single_events(day):
+            return self.env._(
+                "The single events of this time are no longer kept. Quantities and"
+                " amounts stay as they were invoiced."
+            )
+        return self.env._(
+            "Single events before %(day)s (UTC) are no longer kept. Quantities and"
+            " amounts stay as they were invoiced.",
+            day=format_date(self.env, until),
+        )
+
     def action_view_usage_events(self, day=None, texts=None):
         """Say where the events are when they are detached."""
         self.ensure_one()
-        until = self.env["saas.usage.partition"]._get_detached_until()
-        if until and self.has_usage and self._get_usage_window(day).end <= until:
+        if self.has_usage and not self._has_single_events(day):
             raise UsageStoreError(
                 self.env._(
                     "The events of this charge are no longer kept here. Its days, tiers"

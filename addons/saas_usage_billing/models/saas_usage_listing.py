@@ -68,6 +68,7 @@ class SaasUsageEvidence(models.AbstractModel):
         yield self._get_event_header(columns)
         for event in self._iterate_usage_events():
             yield self._prepare_event_row(event, columns)
+        yield from self._iterate_note()
 
     def _iterate_staff_rows(self):
         """Yield heading and events with where they came from; times in UTC."""
@@ -92,6 +93,12 @@ class SaasUsageEvidence(models.AbstractModel):
                 event.data or "",
                 event.batch_id,
             ]
+        yield from self._iterate_note()
+
+    def _iterate_note(self):
+        """Yield a last row that says which events are missing, if any."""
+        if note := self._get_detached_note():
+            yield [note]
 
     def _iterate_day_rows(self):
         """Yield heading and days with quantity, events and amount."""

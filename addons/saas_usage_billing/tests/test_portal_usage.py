@@ -1,7 +1,7 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 import csv
 import io
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from unittest.mock import patch
 
@@ -108,6 +108,38 @@ class TestUsagePages(DrillFixture, HttpCase):
         self.assertNotIn("&amp;after=", second.text)
         empty = self.get(self.charge, rest="?day=2026-03-12")
         self.assertIn("no more events", empty.text)
+
+    def test_detached_days_say_that_their_events_are_gone(self):
+        partitions = type(self.env["saas.usage.partition"])
+        until = patch.object(
+            partitions, "_get_detached_until", return_value=datetime(2026, 3, 11)
+        )
+        # Nothing is detached here: what was measured comes from the events.
+        readings = self.env["saas.usage.reading"]
+        kept = patch.object(
+            type(self.charge), "_get_kept_evidence", return_value=readings
+        )
+        with until, kept:
+            page = self.get(self.charge)
+            for words in ("22.40", "Single events before 03/11/2026", "events.csv"):
+                self.assertIn(words, page.text)
+            self.assertNotIn("?day=2026-03-10", page.text)
+            self.assertIn("?day=2026-03-11", page.text)
+            gone = self.get(self.charge, rest="?day=2026-03-10")
+            self.assertIn("no longer kept", gone.text)
+            self.assertNotIn("no more events", gone.text)
+            there = self.get(self.charge, rest="?day=2026-03-11")
+            self.assertNotIn("no longer kept", there.text)
+            last = read_csv(self.get(self.charge, rest="/events.csv"))[-1]
+            self.assertIn("no longer kept", last[0])
+        until = patch.object(
+            partitions, "_get_detached_until", return_value=datetime(2026, 4, 1)
+        )
+        with until, kept:
+            page = self.get(self.charge)
+            for words in ("22.40", "60 events", "events of this time are no longer"):
+                self.assertIn(words, page.text)
+            self.assertNotIn("events.csv", page.text)
 
     def test_odd_parameters_do_no_harm(self):
         for rest in ("?day=0", "?day=9999-12-31", "?day=2026-03-11&after=1_x", "?x=1"):

@@ -1,5 +1,7 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-from datetime import date
+from datetime import date, datetime
+from types import SimpleNamespace
+from unittest.mock import patch
 
 from psycopg2.errors import RestrictViolation, SerializationFailure
 
@@ -13,6 +15,8 @@ from ..models.saas_usage_partition_retain import BLOCKED, KEEP
 from ..models.usage_schema import drop_store
 from .common import ROLE
 from .test_hold import APRIL, MARCH, MAY, HoldCase
+
+MIDDLE = datetime(2026, 3, 11)
 
 
 class RetentionCase(HoldCase):
@@ -181,6 +185,14 @@ class TestUsageRetention(RetentionCase):
         self.assertEqual(charge._get_usage_recomputed(), 621)
         with self.assertRaisesRegex(UsageStoreError, "no longer kept"):
             charge.action_view_usage_events()
+        # The drill-down says so and keeps its totals.
+        drill = self.env["saas.usage.drill"].browse(
+            charge.action_drill_usage()["res_id"]
+        )
+        self.assertIn("no longer kept", drill.detached_note)
+        self.assertFalse(drill.has_events)
+        self.assertAlmostEqual(drill.amount, float(before.amount))
+        self.assertEqual(sum(drill.day_ids.mapped("event_count")), 621)
         kept = self.env["saas.usage.reading"].search([("charge_id", "=", charge.id)])
         with self.assertRaises(UsageStoreError):
             kept.unlink()
@@ -189,6 +201,25 @@ class TestUsageRetention(RetentionCase):
             self.env["saas.billing.run.charge"].search(
                 [("subscription_id", "=", self.subscription.id)]
             ).filtered("has_usage")[:1]._measure_usage()
+
+    def test_what_is_only_partly_kept_says_from_when_on(self):
+        charge = self.bill_march()
+        self.assertEqual(charge._get_detached_note(), "")
+        until = patch.object(
+            type(self.partitions), "_get_detached_until", return_value=MIDDLE
+        )
+        with until:
+            self.assertIn("before 03/11/2026", charge._get_detached_note())
+            self.assertTrue(charge._has_single_events())
+            self.assertIn("this time", charge._get_detached_note(date(2026, 3, 10)))
+            self.assertFalse(charge._has_single_events(date(2026, 3, 10)))
+            self.assertEqual(charge._get_detached_note(date(2026, 3, 11)), "")
+            self.assertTrue(charge.action_view_usage_events())
+            drill = charge.env["saas.usage.drill"]
+            vals = drill._prepare_drill_vals(
+                charge, SimpleNamespace(quantity=1, unit="", amount=1, is_additive=True)
+            )
+            self.assertIn("before 03/11/2026", vals["detached_note"])
 
     def test_detached_months_are_not_simulated(self):
         self.bill_march()

@@ -39,6 +39,8 @@ class SaasUsageDrill(models.TransientModel):
         help="What this charge itself books: of a correction, the difference.",
     )
     is_additive = fields.Boolean(readonly=True)
+    has_events = fields.Boolean(readonly=True, default=True)
+    detached_note = fields.Char(readonly=True)
     tier_ids = fields.One2many(
         "saas.usage.drill.line", "drill_id", domain=[("kind", "=", "tier")]
     )
@@ -92,6 +94,8 @@ class SaasUsageDrill(models.TransientModel):
             "amount": float(breakdown.amount),
             "charged": charge.amount,
             "is_additive": breakdown.is_additive,
+            "has_events": charge._has_single_events(),
+            "detached_note": charge._get_detached_note(),
         }
 
     def _add_rows(self, kind, rows, **vals):
