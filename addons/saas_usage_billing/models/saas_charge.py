@@ -1,5 +1,9 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from psycopg2.errors import UniqueViolation
+
 from odoo import api, fields, models
+from odoo.exceptions import ConcurrencyError
+from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ..exceptions import UsageStoreError
@@ -119,15 +123,22 @@ class SaasCharge(models.Model):
     def _get_dispute(self):
         """Return the dispute of the charge, or of another of the same usage.
 
+        An open one of the same meter and first day holds this usage as well: of
+        another price or product, or opened by staff.
+
         :return: ``saas.usage.hold``, the open one first
         """
         self.ensure_one()
+        scope = self._prepare_dispute_vals()
+        # What the hold is unique by.
+        same = Domain([(name, "=", scope[name]) for name in ("meter_id", "date_from")])
         return self.env["saas.usage.hold"].search(
-            [
-                ("subscription_id", "=", self.subscription_id.id),
-                ("kind", "=", "dispute"),
-                ("charge_id.ref", "=", self.ref),
-            ],
+            Domain("subscription_id", "=", self.subscription_id.id)
+            & Domain("kind", "=", "dispute")
+            & (
+                Domain("charge_id.ref", "=", self.ref)
+                | (Domain("state", "=", "open") & same)
+            ),
             order="state, id desc",
             limit=1,
         )
@@ -137,13 +148,20 @@ class SaasCharge(models.Model):
 
         :param str reason: the customer's words
         :return: the dispute, new or of before
+        :raise ConcurrencyError: somebody else was faster; the framework begins anew
         """
         self.ensure_one()
+        found = self._get_dispute()
+        if found:
+            return found
         # What staff writes about it is not for the customer who opened it.
         holds = self.env["saas.usage.hold"].with_context(mail_create_nosubscribe=True)
-        return self._get_dispute() or holds.create(
-            {**self._prepare_dispute_vals(), "reason": reason}
-        )
+        try:
+            with self.env.cr.savepoint():
+                return holds.create({**self._prepare_dispute_vals(), "reason": reason})
+        except UniqueViolation as error:
+            # Sent twice at once: this transaction does not see the other one's.
+            raise ConcurrencyError(str(error)) from error
 
     def action_dispute_usage(self):
         """Open the dispute of the charge, or a new one.

@@ -9,7 +9,7 @@ from . import test_usage_counting_once
 from . import test_usage_alert
 from . import test_usage_alert_rights
 from . import test_usage_store
-from . import test_usage_store_copy
+from . import test_usage_plans
 from . import test_usage_partition
 from . import test_usage_retention
 from . import test_usage_opening
@@ -66,5 +66,6 @@ from . import test_wallet
 from . import test_wallet_billing
 from . import test_wallet_expiry
 from . import test_wallet_race
+from . import test_dispute_race
 from . import test_wallet_reserved
 from . import test_wallet_live

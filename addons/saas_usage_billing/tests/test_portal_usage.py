@@ -249,6 +249,27 @@ class TestUsagePages(DrillFixture, HttpCase):
         self.dispute(self.charge)
         self.assertEqual(self.get_disputes(), hold)
 
+    def test_usage_of_one_meter_and_period_is_disputed_once(self):
+        self.dispute(self.charge)
+        hold = self.get_disputes()
+        other = self.invoice(self.charge.sudo().copy({"ref": "usage:0:2026-03-01"}))
+        self.assertIn("You disputed this usage", self.get(other).text)
+        answer = self.dispute(other)
+        self.assertIn("dispute=sent", answer.headers["Location"])
+        self.assertEqual(self.get_disputes(), hold)
+        # Decided, the other one can still be disputed.
+        hold.write({"release_note": "Right", "decision": "confirmed"})
+        hold._release(hold.release_note)
+        self.dispute(other)
+        self.assertEqual((self.get_disputes() - hold).charge_id, other)
+
+    def test_dispute_opened_by_staff_holds_it_already(self):
+        vals = {**self.charge._prepare_dispute_vals(), "reason": "By phone"}
+        hold = self.get_disputes().create({**vals, "charge_id": False})
+        self.assertIn("This usage is disputed", self.get(self.charge).text)
+        self.dispute(self.charge)
+        self.assertEqual(self.get_disputes(), hold)
+
     def test_words_of_staff_are_not_shown(self):
         vals = {**self.charge._prepare_dispute_vals(), "reason": "They never pay"}
         hold = self.get_disputes().create(vals)
