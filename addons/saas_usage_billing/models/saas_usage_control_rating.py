@@ -222,7 +222,8 @@ class SaasUsageControl(models.Model):
                        count(v.row_id), %(columns)s
                   FROM saas_usage_event_store e
                   LEFT JOIN saas_usage_event_void v
-                         ON v.source_id = e.source_id AND v.event_id = e.event_id
+                         ON v.source_id = e.source_id
+                        AND v.event_id = e.event_id COLLATE "C"
                  WHERE e.event_time >= %(start)s AND e.event_time < %(end)s
                    AND e.event_type = ANY(%(types)s)
                  GROUP BY e.event_type, e.company_id, e.subscription_id

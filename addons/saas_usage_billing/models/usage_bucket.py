@@ -28,7 +28,6 @@ _SUMS = {
     "latest": ("last",),
     "weighted_sum": ("total", "area"),
 }
-_STORED = SQL("JOIN saas_usage_event_store e ON e.subscription_id = s.subscription_id")
 _TEXT = "('string', 'number', 'boolean')"
 
 
@@ -180,6 +179,7 @@ def _events_of(chosen: SQL, days: list[tuple[int, date]]) -> SQL:
     """Return the source of the events ``e`` of some days, each read on its own."""
     return SQL(
         """
+        saas_usage_bucket_state s
         JOIN (%(chosen)s) d ON d.subscription_id = s.subscription_id
         CROSS JOIN LATERAL (
             SELECT x.*, d.day AS chosen_day
@@ -249,18 +249,41 @@ def _local_day() -> SQL:
     return SQL("(e.event_time AT TIME ZONE 'UTC' AT TIME ZONE s.tz)::date")
 
 
-def _events(counted: Counted, selection: SQL, events: SQL = _STORED) -> SQL:
-    """Return the source of the events ``e`` of a meter with their state ``s``."""
+def _stored(counted: Counted) -> SQL:
+    """Return the source of all events ``e``, each with its state ``s``.
+
+    OFFSET has states looked up: a planner that takes them for few compares each event
+    with all of them, or reads the events of one state after the other.
+    """
     return SQL(
         """
-          FROM saas_usage_bucket_state s
-          %(events)s
+        saas_usage_event_store e
+        CROSS JOIN LATERAL (
+            SELECT *
+              FROM saas_usage_bucket_state k
+             WHERE k.subscription_id = e.subscription_id AND k.meter_id = %s
+            OFFSET 0
+        ) s
+        """,
+        counted.meter_id,
+    )
+
+
+def _events(counted: Counted, selection: SQL, source: SQL | None = None) -> SQL:
+    """Return the events ``e`` of a meter with their state ``s``.
+
+    :param source: of both; None: all that is stored
+    """
+    return SQL(
+        """
+          FROM %(source)s
          WHERE s.meter_id = %(meter)s AND s.digest = %(digest)s
            AND e.event_type = %(type)s AND %(fulfilled)s AND %(selection)s
           AND NOT EXISTS (SELECT FROM saas_usage_event_void v
-                           WHERE v.source_id = e.source_id AND v.event_id = e.event_id)
+                           WHERE v.source_id = e.source_id
+                             AND v.event_id = e.event_id COLLATE "C")
         """,
-        events=events,
+        source=source or _stored(counted),
         meter=counted.meter_id,
         digest=counted.digest,
         type=counted.spec.event_type,
@@ -286,7 +309,7 @@ def _group(counted: Counted) -> SQL:
     return SQL("jsonb_build_array(%s)", SQL(", ").join(values))
 
 
-def _sums(counted: Counted, selection: SQL, events: SQL = _STORED) -> SQL:
+def _sums(counted: Counted, selection: SQL, source: SQL | None) -> SQL:
     """Return the statement that adds events up by subscription, day and group.
 
     Its columns are those of the buckets, null where the aggregation has no use for it.
@@ -326,20 +349,20 @@ def _sums(counted: Counted, selection: SQL, events: SQL = _STORED) -> SQL:
         day=_local_day(),
         group=_group(counted),
         value=number(counted.spec.value_key) if kept else SQL("NULL"),
-        events=_events(counted, selection, events),
+        events=_events(counted, selection, source),
     )
 
 
-def _grouped(counted: Counted, selection: SQL, events: SQL | None = None) -> SQL:
+def _grouped(counted: Counted, selection: SQL, source: SQL | None = None) -> SQL:
     """Return the sums as the buckets have them.
 
-    :param events: source of the events of whole days; None when the selected events
-        are added to others
+    :param source: of the events of whole days; None when the selected events are added
+        to others
     """
-    sums = _sums(counted, selection, _STORED if events is None else events)
+    sums = _sums(counted, selection, source)
     if not counted.spec.keys:
         return sums
-    return capped(sums, counted.meter_id, events is None)
+    return capped(sums, counted.meter_id, source is None)
 
 
 def _latest(column: str) -> SQL:

@@ -119,7 +119,7 @@ def _source(env, spec, keys, definition, start, end) -> SQL:
         reach=reach,
         standing=SQL(
             "NOT EXISTS (SELECT 1 FROM saas_usage_event_void v"
-            " WHERE v.source_id = e.source_id AND v.event_id = e.event_id)"
+            ' WHERE v.source_id = e.source_id AND v.event_id = e.event_id COLLATE "C")'
         ),
         fulfilled=fulfilled(spec.conditions),
         definition=definition,

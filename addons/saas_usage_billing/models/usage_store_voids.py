@@ -42,7 +42,8 @@ def standing(event: SQL, bounds: Bounds | None) -> SQL:
         """NOT EXISTS (
                SELECT 1 FROM saas_usage_event_void v
                 WHERE v.source_id = %(event)s.source_id
-                  AND v.event_id = %(event)s.event_id AND %(seen)s
+                  AND v.event_id = %(event)s.event_id COLLATE "C"
+                  AND %(seen)s
            )""",
         event=event,
         seen=_seen(_VOID, bounds),

@@ -1,13 +1,18 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from datetime import date
+
 from odoo.tests import TransactionCase, tagged
 
+from ..models.usage_bucket import Counted, Requests, _grouped
+from ..models.usage_schema import ensure_partitions
 from ..models.usage_screen import SEPARATOR
-from ..models.usage_store_copy import _KEY, _RESOLVE
+from ..models.usage_store_api import MeterSpec
+from ..models.usage_store_copy import _KEY
 
 
 @tagged("post_install", "-at_install")
-class TestUsageStoreCopy(TransactionCase):
-    """What a request costs does not grow with what is stored."""
+class TestUsagePlans(TransactionCase):
+    """Statements read what they need, whatever the planner believes of a table."""
 
     def explain(self, query, values):
         self.env.cr.execute(f"EXPLAIN {query}", values)
@@ -31,12 +36,15 @@ class TestUsageStoreCopy(TransactionCase):
         self.assertIn("Index Cond: ((source_id = k.source_id)", plan)
         self.assertNotIn("Seq Scan on saas_usage_event_key", plan)
 
-    def test_subscriptions_of_subjects_are_looked_up(self):
-        values = {
-            "company": self.env.company.id,
-            "keys": ["weblog"],
-            "subjects": SEPARATOR.join(f"t-{number}" for number in range(1000)),
-            "separator": SEPARATOR,
-        }
-        plan = self.explain(_RESOLVE, values)
-        self.assertIn("Index Cond: (id = e.subscription_id)", plan)
+    def test_states_of_counted_events_are_looked_up(self):
+        ensure_partitions(self.env.cr, [date(2026, 4, 1)])
+        self.env.cr.execute(
+            "INSERT INTO saas_usage_bucket_state"
+            " SELECT -n, 0, '', 'UTC', '2026-04-01', '2026-04-01'"
+            "   FROM generate_series(1, 20000) n"
+        )
+        counted = Counted(0, MeterSpec("ping", "sum", "bytes"))
+        query = _grouped(counted, Requests([1, 2]).selection)
+        plan = self.explain(query.code, query.params)
+        self.assertIn("Index Cond: ((subscription_id = e", plan)
+        self.assertNotIn("Seq Scan on saas_usage_bucket_state", plan)
