@@ -60,15 +60,18 @@ CREATE OR REPLACE TRIGGER saas_usage_event_guard_row
     FOR EACH ROW EXECUTE FUNCTION saas_usage_kept_guard();
 -- The tables as they are now, whatever the transaction has seen before.
 CREATE OR REPLACE FUNCTION saas_usage_check_attached(names text[]) RETURNS void AS $$
+DECLARE
+    missing text;
 BEGIN
-    IF EXISTS (
-        SELECT 1 FROM unnest(names) known
-         WHERE known NOT IN (SELECT relid::text
-                               FROM pg_partition_tree('saas_usage_event_store')
-                              WHERE level = 1)
-    ) THEN
-        RAISE EXCEPTION 'A month of usage was detached meanwhile'
-            USING ERRCODE = 'serialization_failure';
+    SELECT string_agg(known, ', ' ORDER BY known) INTO missing FROM unnest(names) known
+     WHERE known NOT IN (SELECT relid::text
+                           FROM pg_partition_tree('saas_usage_event_store')
+                          WHERE level = 1);
+    IF missing IS NOT NULL THEN
+        RAISE EXCEPTION 'A month of usage was detached meanwhile: %', missing
+            USING ERRCODE = 'serialization_failure',
+                  HINT = 'Where this does not pass, it was detached or dropped by hand:'
+                         ' attach it again, see docs/SCALING.md, Retention.';
     END IF;
 END
 $$ LANGUAGE plpgsql;

@@ -3,6 +3,7 @@ from datetime import date, datetime
 from types import SimpleNamespace
 from unittest.mock import patch
 
+from psycopg2 import IntegrityError
 from psycopg2.errors import RestrictViolation, SerializationFailure
 
 from odoo.exceptions import AccessError, UserError, ValidationError
@@ -231,6 +232,35 @@ class TestUsageRetention(RetentionCase):
             Simulation.create(vals)
         Simulation.create({**vals, "date_from": APRIL})
 
+    # By hand ----------------------------------------------------------
+    def test_month_detached_by_hand_stops_billing_until_it_is_back(self):
+        self.bill_march()
+        before, name = self.due(), self.month().name
+        store = "ALTER TABLE saas_usage_event_store"
+        self.env.cr.execute(f"{store} DETACH PARTITION {name}")
+        for _again in range(2):
+            # Beginning anew is of no use, and nothing is credited meanwhile.
+            with self.assertRaises(SerializationFailure) as caught:
+                self.due()
+            self.assertIn(name, str(caught.exception))
+            self.assertIn("attach it again", str(caught.exception))
+        late = self.event(time="2026-03-12T10:00:00Z")
+        with mute_logger("odoo.sql_db"), self.assertRaises(IntegrityError):
+            self.ingest([late])
+        self.env.cr.execute(
+            f"{store} ATTACH PARTITION {name}"
+            " FOR VALUES FROM ('2026-03-01') TO ('2026-04-01')"
+        )
+        self.assertEqual(self.due(), before)
+
+        # Dropped, it is not begun anew as if it had been empty.
+        self.env.cr.execute(f"{store} DETACH PARTITION {name}")
+        self.env.cr.execute(f"DROP TABLE {name}")
+        with mute_logger("odoo.sql_db"), self.assertRaises(IntegrityError):
+            self.ingest([late])
+        with self.assertRaises(SerializationFailure):
+            self.due()
+
     # In the way -------------------------------------------------------
     def test_usage_that_is_not_settled_is_in_the_way(self):
         self.age()
@@ -266,7 +296,7 @@ class TestUsageRetention(RetentionCase):
         self.bill_march()
         self.ingest([self.event(time="2026-02-10T10:00:00Z")])
         self.age()
-        self.assertIn("2026_02", self.month()._get_problem())
+        self.assertIn("February 2026", self.month()._get_problem())
 
     def test_periods_that_last_longer_keep_the_month(self):
         # In Tokyo April begins in March of UTC.
