@@ -1,4 +1,6 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
+from lxml import etree
+
 from odoo.tests import TransactionCase, tagged
 
 MODULE = "saas_usage_billing"
@@ -54,3 +56,23 @@ class TestConventions(TransactionCase):
             self.assertEqual(set(described), set(names), model)
             for name in names:
                 self.assertFalse(described[name].get("aggregator"), f"{model}.{name}")
+
+    def test_words_beside_settings_are_shown(self):
+        """The web client leaves out words of a setting that no element holds."""
+        arch = self.env["res.config.settings"].get_view(view_type="form")["arch"]
+        settings = etree.fromstring(arch).xpath(
+            "//setting[starts-with(@id, 'saas_usage')]"
+        )
+        self.assertGreaterEqual(len(settings), 3)
+        for setting in settings:
+            loose = [setting.text, *(child.tail for child in setting)]
+            self.assertFalse("".join(filter(None, loose)).strip(), setting.get("id"))
+
+    def test_pages_of_the_server_have_no_keys_of_the_web_client(self):
+        """Each would be a warning in the log at every visit."""
+        views = self.env["ir.ui.view"].search(
+            [("type", "=", "qweb"), ("model_data_id.module", "=", MODULE)]
+        )
+        self.assertTrue(views)
+        for view in views:
+            self.assertNotIn("t-key", view.arch_db, view.key)
