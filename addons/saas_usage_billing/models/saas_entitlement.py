@@ -139,6 +139,18 @@ class SaasEntitlement(models.Model):
                     )
                 )
 
+    @api.constrains("feature_id", "is_granted", "text_value")
+    def _check_text(self):
+        for row in self:
+            if row.is_granted and row.kind == "text" and not row.text_value:
+                raise ValidationError(
+                    self.env._(
+                        "%(name)s: enter the Text the product is told, or take"
+                        " “Granted” away.",
+                        name=row.display_name,
+                    )
+                )
+
     @api.constrains("feature_id", *HOLDERS, "date_start", "date_end")
     def _check_overlap(self):
         for row in self:

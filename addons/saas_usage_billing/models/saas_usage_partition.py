@@ -1,6 +1,7 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.tools import SQL
+from odoo.tools.misc import format_date
 
 from .usage_fields import BigInteger
 
@@ -49,6 +50,14 @@ class SaasUsagePartition(models.Model):
     _month_uniq = models.Constraint(
         "UNIQUE (month)", "There is a partition of this month already."
     )
+
+    @api.depends("month")
+    @api.depends_context("lang")
+    def _compute_display_name(self):
+        for partition in self:
+            partition.display_name = format_date(
+                self.env, partition.month, date_format="LLLL yyyy"
+            )
 
     def _compute_size(self):
         rows = self.env.execute_query(

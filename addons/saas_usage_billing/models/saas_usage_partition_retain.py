@@ -227,7 +227,7 @@ class SaasUsagePartition(models.Model):
         if older:
             return self.env._(
                 "%(older)s is older. Close, and detach, the oldest month first.",
-                older=older.name,
+                older=older.display_name,
             )
         return self._get_control_problem() or self._get_unbilled_problem()
 
@@ -300,7 +300,7 @@ class SaasUsagePartition(models.Model):
         return self.env._(
             "%(name)s has usage that is not invoiced, corrected or settled: %(names)s."
             " Run the billing, release or settle the holds, then retry.",
-            name=self.name,
+            name=self.display_name,
             names="; ".join(names),
         )
 
@@ -426,7 +426,7 @@ class SaasUsagePartition(models.Model):
                 self.env._(
                     "%(name)s is not in the right state for this. Close a month in use,"
                     " detach a closed one, drop a detached one.",
-                    name=self.name,
+                    name=self.display_name,
                 )
             )
 

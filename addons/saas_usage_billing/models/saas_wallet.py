@@ -82,6 +82,7 @@ class SaasWallet(models.Model):
         "product.product",
         string="Product of the Credit",
         required=True,
+        domain="[('saas_wallet_credit', '=', True)]",
         index=True,
         ondelete="restrict",
         check_company=True,

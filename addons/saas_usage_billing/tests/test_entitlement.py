@@ -260,6 +260,9 @@ class TestEntitlement(EntitlementFixture, TransactionCase):
             self.grant(self.seats, plan_id=self.plan.id, date_start=date(2026, 5, 1))
         with self.assertRaisesRegex(ValidationError, "each unit"):
             self.grant(self.sso, plan_id=self.plan.id, per_quantity=True)
+        self.grant(self.support, product_id=self.pack.id, is_granted=False)
+        with self.assertRaisesRegex(ValidationError, "enter the Text"):
+            self.grant(self.support, subscription_id=self.subscription.id)
         with self.assertRaisesRegex(ValidationError, "cannot be asked for"):
             self.create_feature("Not A Code", "flag")
         with self.assertRaisesRegex(ValidationError, "choose the meter"):

@@ -27,6 +27,7 @@ class TestUsagePartition(UsageCase):
     def test_each_month_is_there_once(self):
         february = self.get(date(2021, 2, 1))
         self.assertEqual(february.name, "saas_usage_event_store_p2021_02")
+        self.assertEqual(february.display_name, "February 2021")
         self.assertEqual(february.state, "attached")
         self.assertTrue(february.bytes)
         self.assertIn("B", february.size_text)
