@@ -27,6 +27,7 @@ class SaasSubscription(models.Model):
             due = [charge for charge in due if charge.ref not in kept]
             late = [charge for charge in due if self._is_late_usage(charge)]
             unwanted = self._get_unwanted_late_usage(late, date_cutoff)
+            unwanted = unwanted or self._get_idle_late_usage(late, due)
             if not unwanted:
                 return due
             kept = kept | {
@@ -102,6 +103,19 @@ class SaasSubscription(models.Model):
             date_cutoff,
         )
         return late if abs(amount) < plan.usage_correction_min else []
+
+    def _get_idle_late_usage(self, late, due) -> list:
+        """Return the corrections that would be alone on a document of nothing.
+
+        Usage within what is free changes quantities only: it waits for the next
+        document that asks or gives something.
+
+        :param list late: corrections still to book
+        :param list due: all that is, these included
+        """
+        is_own = self.plan_id.usage_correction == "own_document"
+        together = late if is_own else due
+        return [] if any(charge.amount for charge in together) else late
 
     def _get_leading_usage(self, late) -> list:
         """Return the corrections that depend on no other.

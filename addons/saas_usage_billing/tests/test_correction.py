@@ -53,6 +53,20 @@ class TestLateUsage(HoldCase):
         self.store(20, "2026-04-20", bytes=0)
         self.assertEqual(self.corrections(MAY), [(100, 2.0), (20, 1.0)])
 
+    def test_corrections_of_nothing_wait_for_a_document(self):
+        # 10 of the 100 free calls of April, then 5 more of them
+        self.store(10, "2026-04-10", bytes=0)
+        self.bill_usage(MAY, date(2026, 5, 1))
+        self.store(5, "2026-04-20", bytes=0)
+        self.assertEqual(self.subscription._get_unbooked_charges(MAY), [])
+        self.store(130, "2026-05-10", bytes=0)
+        self.assertEqual(self.corrections(JUNE), [(5, 0.0)])
+        # a document of their own is none of nothing, whatever else is due
+        self.late_plan.usage_correction = "own_document"
+        self.assertEqual(self.corrections(JUNE), [])
+        self.store(1, "2026-03-20", bytes=0)
+        self.assertEqual(self.corrections(JUNE), [(1, 0.02), (5, 0.0)])
+
     def test_what_waits_does_not_hold_up_the_rest(self):
         self.late_plan.usage_correction_min = 3
         self.store(100, "2026-03-20", bytes=0)
