@@ -1,7 +1,8 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 """The customer is told that the prepaid credit runs low."""
 
-from odoo import fields, models
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
 
 MAIL_FAILED = "wallet.mail_failed"
 
@@ -28,6 +29,21 @@ class SaasWallet(models.Model):
         copy=False,
         help="When the customer was told that the credit runs low, this time; UTC.",
     )
+
+    @api.constrains("low_template_id")
+    def _check_low_template(self):
+        for wallet in self:
+            # sudo: who chooses a template may not read it
+            template = wallet.low_template_id.sudo()
+            if template and template.model != "saas.wallet":
+                raise ValidationError(
+                    self.env._(
+                        "%(name)s: the template “%(template)s” is not for wallets."
+                        " Choose one of these, or none for the shipped one.",
+                        name=wallet.name,
+                        template=template.name,
+                    )
+                )
 
     def _set_not_low(self):
         super()._set_not_low()

@@ -95,6 +95,14 @@ class SaasWallet(models.Model):
                     )
                 )
 
+    def write(self, vals):
+        """Forget that wallets are low that are watched no longer, or anew."""
+        result = super().write(vals)
+        if not vals.get("low_balance", True) or "state" in vals:
+            # sudo: the flag is written by the check and by these steps only
+            self.sudo().filtered("is_low")._set_not_low()
+        return result
+
     # ------------------------------------------------------------------
     # Low
     # ------------------------------------------------------------------

@@ -141,6 +141,33 @@ class TestWalletLive(WalletBillingCase):
         self.store(1, "2026-04-02", bytes=10000)
         self.assertEqual(self.check(), 2)
 
+    def test_wallet_that_was_not_watched_is_told_of_again(self):
+        self.wallet.low_balance = 100
+        self.assertEqual(self.check(), 1)
+        operator = self.new_user(
+            "low_operator", "saas_core.group_saas_core_billing_operator"
+        )
+        self.wallet.with_user(operator).low_balance = 0
+        self.assertFalse(self.wallet.is_low)
+        self.wallet.with_user(operator).low_balance = 50
+        self.assertEqual([self.check(), self.check()], [2, 2])
+        self.wallet.with_user(operator).action_close()
+        self.assertFalse(self.wallet.is_low)
+        self.wallet.with_user(operator).action_reopen()
+        self.assertEqual(self.check(), 3)
+        # a higher limit of a wallet that is low already tells nothing new
+        self.wallet.with_user(operator).low_balance = 60
+        self.assertEqual(self.check(), 3)
+
+    def test_templates_are_those_of_wallets(self):
+        other = self.env.ref("saas_usage_billing.mail_template_usage_threshold")
+        with self.assertRaises(ValidationError) as caught:
+            self.wallet.low_template_id = other
+        self.assertIn("not for wallets", caught.exception.args[0])
+        self.wallet.low_template_id = self.env.ref(
+            "saas_usage_billing.mail_template_wallet_low"
+        )
+
     def mails(self):
         mails = self.env["mail.mail"].search(
             [("model", "=", "saas.wallet"), ("res_id", "=", self.wallet.id)]
