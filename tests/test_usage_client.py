@@ -110,6 +110,12 @@ def test_event_is_sent_as_cloud_event(told):
     ]
 
 
+def test_times_that_are_text_are_sent_as_they_are(told):
+    with make_client(told) as usage:
+        usage.send("a", "s", time="2026-04-01T12:00:00.000000001+02:00")
+    assert told.batches[0][0]["time"] == "2026-04-01T12:00:00.000000001+02:00"
+
+
 def test_batches_by_size_and_the_rest_at_the_end(told):
     with make_client(told, batch_size=10) as usage:
         sent = [usage.send("a", "s") for _number in range(25)]

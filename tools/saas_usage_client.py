@@ -118,7 +118,7 @@ class UsageClient:
         :param str subject: who used it, as an external id of the server names it
         :param dict data: flat: text, numbers, true or false; ``Decimal`` keeps digits
         :param str id: unique within the source; default a new UUIDv7
-        :param datetime time: aware; default now
+        :param time: aware datetime, or text of RFC 3339, sent as it is; default now
         :return: id of the event
         :raise UsageClientError: an earlier batch failed, or the client is closed
         """
@@ -154,15 +154,17 @@ class UsageClient:
     def _send(self, event_type, subject, data, id=None, time=None, **more):  # noqa: A002
         if time is None:
             time = datetime.now(timezone.utc)
-        if time.tzinfo is None:
-            raise ValueError("time needs a time zone")
+        if not isinstance(time, str):
+            if time.tzinfo is None:
+                raise ValueError("time needs a time zone")
+            time = time.astimezone(timezone.utc).isoformat()
         event = {
             "specversion": "1.0",
             "id": id or make_id(),
             "source": self.source,
             "type": event_type,
             "subject": subject,
-            "time": time.astimezone(timezone.utc).isoformat(),
+            "time": time,
         }
         if data is not None:
             event["data"] = data
