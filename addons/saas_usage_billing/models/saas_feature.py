@@ -76,7 +76,8 @@ class SaasFeature(models.Model):
     @api.depends("name", "code")
     def _compute_display_name(self):
         for feature in self:
-            feature.display_name = f"{feature.name or ''} ({feature.code or ''})"
+            code = f" ({feature.code})" if feature.code else ""
+            feature.display_name = f"{feature.name or ''}{code}"
 
     @api.constrains("code")
     def _check_code(self):

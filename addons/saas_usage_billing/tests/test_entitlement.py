@@ -208,6 +208,10 @@ class TestEntitlement(EntitlementFixture, TransactionCase):
         Foreign = self.env["saas.subscription"].with_company(elsewhere)
         self.assertIsNone(Foreign._get_entitlement_answer("client-1", now=NOW))
 
+    def test_features_are_known_by_name_and_code(self):
+        self.assertEqual(self.sso.display_name, "Sso (sso)")
+        self.assertEqual(self.env["saas.feature"].new({"name": "X"}).display_name, "X")
+
     def test_a_copy_has_a_code_of_its_own(self):
         copied = self.seats.copy()
         self.assertEqual(copied.code, "seats-copy")
