@@ -99,6 +99,11 @@ def terms(row: Row, model: str) -> Any:
         options["unit"] = number(need(row, "price", "unit"))
         options["package_size"] = number(need(row, "size", "package_size"))
         options["package_mode"] = mode(row, "round")
+    elif model == "block":
+        options["block_tiers"] = block_tiers(need(row, "tiers"))
+        options["block_policy"] = policy(row)
+    elif model == "percentage":
+        options["unit"] = number(need(row, "rate"))
     elif model == "standard":
         options["unit"] = number(need(row, "unit", "price"))
     chosen = {name: value for name, value in options.items() if value is not None}
@@ -251,12 +256,17 @@ def block_tiers(rows: list[Row]) -> tuple[Any, ...]:
     )
 
 
+def policy(row: Row) -> str:
+    """Return how block tiers fill up."""
+    return (row.get("policy") or "ALL_TIERS").lower()
+
+
 def block_amount(row: Row, rows: list[Row], quantity: Any) -> Decimal:
     """Price a quantity in block tiers."""
     price = rating.PriceTerms(
         "block",
         block_tiers=block_tiers(rows),
-        block_policy=(row.get("policy") or "ALL_TIERS").lower(),
+        block_policy=policy(row),
     )
     return rating.rate_usage(price, rating.Usage(number(quantity))).amount
 
@@ -336,6 +346,8 @@ def true_up(row: Row, _content: Row) -> list[Check]:
         unit = Decimal(1) if row.get("unit") == "cents" else Decimal("0.01")
         minimum = ops.proration.prorate(minimum, integer(used), integer(whole), unit)
     used = need(row, "used")
+    if isinstance(used, Mapping):
+        used = list(used.values())
     parts = used if isinstance(used, list) else [used]
     got = rating.true_up(minimum, usage.money.add(map(number, parts)))
     return [Check("", got, number(need(row, "true_up")))]

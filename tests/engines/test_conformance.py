@@ -144,6 +144,19 @@ def test_a_broken_file_is_one_failed_line(tmp_path: Path, text: str) -> None:
             "",
         ),
         (
+            "late_events",
+            "{model: block, tiers: [{block: 100, max_blocks: 10, price: 1}],"
+            " runs: [[130], [401]], totals: [2, 3]}",
+            "",
+        ),
+        (
+            "bucketed",
+            "{model: percentage, bucket_agg: sum, rate: 10, buckets: [[1], [11]],"
+            " amount: 1.2}",
+            "",
+        ),
+        ("true_up", "{minimum: 1000, used: {a: 200, b: 300}, true_up: 500}", ""),
+        (
             "discount_then_max",
             "{unit: 10, discount_percent: 50, max: 60, usage: 20, amount: 60}",
             "",
