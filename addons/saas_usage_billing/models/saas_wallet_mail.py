@@ -46,8 +46,8 @@ class SaasWallet(models.Model):
                 )
 
     def _set_not_low(self):
-        super()._set_not_low()
         self.low_mailed_at = False
+        return super()._set_not_low()
 
     def saas_mail_low(self):
         """Write to the customer, once each time the wallet runs low.
