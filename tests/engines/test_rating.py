@@ -154,6 +154,31 @@ def test_free_units_are_used_once(free, first, lines) -> None:
     assert billed == max(before - free, ZERO)
 
 
+@pytest.mark.parametrize(
+    ("model", "steps", "included"),
+    [
+        ("graduated", (Tier(Decimal(100)), Tier(None, Decimal(1))), 150),
+        (
+            "graduated",
+            (Tier(Decimal(100)), Tier(Decimal(300)), Tier(None, Decimal(1))),
+            350,
+        ),
+        (
+            "graduated",
+            (Tier(Decimal(100), flat=Decimal(5)), Tier(None, Decimal(1))),
+            50,
+        ),
+        # Nothing of it is for free once there is more.
+        ("volume", (Tier(Decimal(100)), Tier(None, Decimal(1))), 50),
+        ("graduated", (Tier(None),), 50),
+    ],
+)
+def test_first_tiers_for_nothing_are_included(model, steps, included) -> None:
+    terms = PriceTerms(model, tiers=steps, free_units=Decimal(50))
+    rated = rating.rate(terms, Decimal(60))
+    assert (rated.included, rated.allowance) == (Decimal(included), Decimal(50))
+
+
 def test_the_pipeline_in_figures() -> None:
     """1,400 bytes are 2 started kB, 1 is free; 10 less 10 %, at least 9.50."""
     terms = PriceTerms(

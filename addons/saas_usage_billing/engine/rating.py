@@ -165,8 +165,9 @@ class RatedUsage:
     """A priced quantity.
 
     ``quantity`` is metered, ``converted`` in billed units, ``billable`` without the
-    free ones, of which there are ``allowance``. ``amount`` is the sum of the lines and
-    the adjustments, exactly.
+    free ones, of which there are ``allowance``; ``included`` are these and what first
+    tiers cost nothing for. ``amount`` is the sum of the lines and the adjustments,
+    exactly.
     """
 
     quantity: Decimal
@@ -175,6 +176,7 @@ class RatedUsage:
     lines: tuple[RatedLine, ...]
     adjustments: tuple[Adjustment, ...]
     allowance: Decimal = ZERO
+    included: Decimal = ZERO
 
     @property
     def subtotal(self) -> Decimal:
@@ -297,7 +299,19 @@ def rate(terms: PriceTerms, quantity: Decimal, credits: Decimal = ZERO) -> Rated
     units = billable(converted, terms.free_units)
     lines = tuple(MODELS[terms.model](units, terms))
     steps = _adjust(terms, add(line.amount for line in lines), ZERO, True, credits)
-    return RatedUsage(quantity, converted, units, lines, steps, terms.free_units)
+    free = terms.free_units
+    included = add((free, _get_free_tiers(terms)))
+    return RatedUsage(quantity, converted, units, lines, steps, free, included)
+
+
+def _get_free_tiers(terms: PriceTerms) -> Decimal:
+    """Return the upper bound of the first tiers that cost nothing, whatever follows."""
+    bound = ZERO
+    for tier in terms.tiers if terms.model == "graduated" else ():
+        if tier.unit or tier.flat or tier.up_to is None:
+            break
+        bound = tier.up_to
+    return bound
 
 
 def rate_usage(terms: PriceTerms, usage: Usage, part: Part | None = None) -> RatedUsage:
@@ -337,7 +351,7 @@ def _rate_events(terms: PriceTerms, usage: Usage) -> RatedUsage:
     if priced.limits:
         steps = (Adjustment("event_limits", priced.limits), *steps)
     free = subtract(total, units)
-    return RatedUsage(usage.quantity, total, units, priced.lines, steps, free)
+    return RatedUsage(usage.quantity, total, units, priced.lines, steps, free, free)
 
 
 def _rate_each_window(terms: PriceTerms, usage: Usage) -> RatedUsage:
@@ -355,6 +369,7 @@ def _rate_each_window(terms: PriceTerms, usage: Usage) -> RatedUsage:
             if any(rated.adjusted(step) for rated in found)
         ),
         add(rated.allowance for rated in found),
+        add(rated.included for rated in found),
     )
 
 

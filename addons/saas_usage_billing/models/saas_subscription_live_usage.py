@@ -144,11 +144,11 @@ class SaasSubscription(models.Model):
         :param meter: ``saas.meter``
         :param now: aware UTC datetime
         :return: dict: forecast (None where use does not add up day by day), allowance
-            and its percent (None without free units), last event in words, holds
+            and its percent (None where nothing is included), last event in words, holds
         """
         self.ensure_one()
         period, rated = row["period"], row["rated"]
-        allowance = rated.allowance if rated else 0
+        allowance = rated.included if rated else 0
         last = self._get_last_event(meter, period)
         holds = self._get_usage_holds().filtered(
             lambda hold: (

@@ -121,7 +121,7 @@ class SaasSubscription(models.Model):
         """Check the usage of one product, whatever prices its parts have."""
         period = rows[0]["period"]
         rated = [row["rated"] for row in rows if row["rated"]]
-        included = [one for one in rated if one.allowance]
+        included = [one for one in rated if one.included]
         quantity = rows[0]["quantity"]
         if len(rows) > 1:
             # A maximum, say, is not the sum of those of its parts.
@@ -132,7 +132,7 @@ class SaasSubscription(models.Model):
         used = Used(
             quantity,
             add(one.converted for one in included),
-            add(one.allowance for one in included),
+            add(one.included for one in included),
             self._get_used_amount(rows, now) if rated else None,
         )
         template = self.env["product.template"].browse(period.product_tmpl_id)

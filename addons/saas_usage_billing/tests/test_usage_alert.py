@@ -2,6 +2,7 @@
 from datetime import date, timedelta
 from unittest.mock import patch
 
+from odoo import Command
 from odoo.exceptions import AccessError, ValidationError
 from odoo.tests import tagged
 
@@ -83,6 +84,22 @@ class TestUsageAlert(AlertCase):
         self.store(5, "2026-03-12")
         self.assertEqual(self.check(), alert)
         self.assertEqual(threshold.alert_count, 1)
+
+    def test_first_tiers_for_nothing_are_included(self):
+        price = self.env["saas.usage.price"].search(
+            [("product_tmpl_id", "=", self.calls.product_tmpl_id.id)]
+        )
+        tiers = [{"up_to": 10, "unit_price": 0}, {"up_to": 0, "unit_price": 2}]
+        price.write(
+            {
+                "model": "graduated",
+                "free_units": 0,
+                "tier_ids": [Command.create(tier) for tier in tiers],
+            }
+        )
+        self.create_threshold()
+        self.store(8, "2026-03-10")
+        self.assertEqual((self.check().percent, self.check().allowance), (80, 10))
         self.assertEqual(self.subscription.usage_alert_count, 1)
 
     def test_new_threshold_looks_at_what_is_used_already(self):
