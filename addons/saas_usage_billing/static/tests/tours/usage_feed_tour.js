@@ -106,7 +106,7 @@ registry.category("web_tour.tours").add("saas_usage_feed_tour", {
         },
         {
             content: "Open it",
-            trigger: ".o_data_row td[name=message]",
+            trigger: ".o_data_row td[name=message_text]",
             run: "click",
         },
         {
