@@ -19,17 +19,18 @@ from .usage_screen import SEPARATOR
 from .usage_store_api import Intake
 
 # External ids are read in one scan: each subject is resolved once. OFFSET has each
-# subscription looked up, also while nobody has told the planner how many there are.
+# subscription looked up by its id, also while nobody has told the planner how many a
+# company has.
 _RESOLVE = """
 SELECT e.source, e.value, e.partner_id, e.subscription_id, s.id,
        s.commercial_partner_id
   FROM saas_external_id e
   LEFT JOIN LATERAL (
-        SELECT o.id, o.commercial_partner_id
+        SELECT o.id, o.company_id, o.commercial_partner_id
           FROM saas_subscription o
-         WHERE o.id = e.subscription_id AND o.company_id = e.company_id
+         WHERE o.id = e.subscription_id
         OFFSET 0
-       ) s ON true
+       ) s ON s.company_id = e.company_id
  WHERE e.company_id = %(company)s AND e.kind = 'subject'
    AND e.source = ANY(%(keys)s)
    AND e.value = ANY(string_to_array(%(subjects)s, %(separator)s))
