@@ -1,5 +1,6 @@
 # License AGPL-3.0 or later (https://www.gnu.org/licenses/agpl).
 from odoo import api, fields, models
+from odoo.exceptions import ValidationError
 
 from ..exceptions import UsageStoreError
 
@@ -102,6 +103,18 @@ class SaasUsageSource(models.Model):
             source.event_count = stored + forgotten.get(source, 0)
             source.last_received_at = last
             source.quarantine_count = waiting.get(source, 0)
+
+    @api.constrains("code")
+    def _check_code(self):
+        for source in self:
+            if not source.code.strip() or not source.code.isprintable():
+                raise ValidationError(
+                    self.env._(
+                        "%(name)s: the code is printable text on one line, as the"
+                        " sender writes it in the attribute “source”.",
+                        name=source.name,
+                    )
+                )
 
     @api.model_create_multi
     def create(self, vals_list):

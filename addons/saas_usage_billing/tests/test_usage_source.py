@@ -2,7 +2,7 @@
 from datetime import datetime, timedelta, timezone
 from unittest.mock import patch
 
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import freeze_time, tagged
 
 from .common import UsageCase
@@ -171,6 +171,12 @@ class TestUsageSource(UsageCase):
         result = self.ingest([self.event(source="App.Example", subject="Tenant-1")])
         self.assertEqual(result.counts["stored"], 1)
         self.assertEqual(source._get_dependents(self.subscription), self.subscription)
+
+    def test_codes_are_texts_a_sender_may_write(self):
+        for code in (" ", "weblog\t", "web\nlog"):
+            with self.assertRaises(ValidationError) as caught:
+                self.source.code = code
+            self.assertIn("printable text", str(caught.exception))
 
     # Senders ----------------------------------------------------------------
     def test_source_is_unknown_to_other_senders(self):
