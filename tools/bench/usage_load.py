@@ -11,9 +11,10 @@ from tools.bench import Context
 CHUNK = 1_000_000
 REQUEST = 1_000
 
-# Ids in the order of arrival, as ULID and UUIDv7 have them; times all over the span of
-# the chunk. A request knows the span of its events and of their numbers, and is counted
-# by nobody yet: what ingest leaves behind.
+# Ids of every other request in the order of arrival, as ULID and UUIDv7 have them, of
+# the others in none, as UUIDv4 have them; times all over the span of the chunk. A
+# request knows the span of its events and of their numbers, and is counted by nobody
+# yet: what ingest leaves behind.
 _LOAD = """
 from datetime import date, datetime, timezone
 from odoo.addons.saas_usage_billing.models.usage_schema import ensure_partitions
@@ -39,7 +40,9 @@ for first in range(%(first)d, %(last)d, %(chunk)d):
                            WHERE source = 'bench')
         ), events AS (
             SELECT nextval('saas_usage_event_id_seq') AS id, n,
-                   'load-' || lpad((%%(first)s + n)::text, 12, '0') AS event_id,
+                   CASE WHEN n / %(request)d %%%% 2 = 0
+                        THEN 'load-' || lpad((%%(first)s + n)::text, 12, '0')
+                        ELSE md5((%%(first)s + n)::text) END AS event_id,
                    %%(begin)s::timestamp
                      + %%(span)s::interval * ((n * 7919) %%%% 100000) / 100000 AS at,
                    CASE WHEN n %%%% 100 < %(busiest)d THEN 0
