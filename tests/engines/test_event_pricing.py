@@ -55,8 +55,8 @@ def test_one_event_more_costs_no_less(terms, values, more):
 @given(per_event(), amounts)
 def test_rating_twice_is_rating_once(terms, values):
     assert rate(terms, values) == rate(terms, values)
-    rounded = rating.rounded(rate(terms, values), Decimal("0.01"))
-    assert rating.rounded(rounded, Decimal("0.01")) == rounded
+    rounded = usage.rated.rounded(rate(terms, values), Decimal("0.01"))
+    assert usage.rated.rounded(rounded, Decimal("0.01")) == rounded
 
 
 @given(st.decimals(0, 100, places=2), amounts)

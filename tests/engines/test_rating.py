@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from . import strategies as draw
 
 rating = draw.usage.rating
+rated = draw.usage.rated
 tiers = draw.usage.tiers
 money = draw.usage.money
 models = draw.usage.price_models
@@ -63,7 +64,7 @@ def test_the_parts_add_up(terms, quantity, credits) -> None:
 @given(price_terms(), draw.quantities, draw.roundings)
 def test_rounded_parts_add_up_to_the_cent(terms, quantity, unit) -> None:
     exact = rating.rate(terms, quantity)
-    rounded = rating.rounded(exact, unit)
+    rounded = rated.rounded(exact, unit)
     assert rounded.amount == money.round_unit(exact.amount, unit)
     parts = [line.amount for line in rounded.lines]
     parts += [step.amount for step in rounded.adjustments]
@@ -356,9 +357,7 @@ def test_rating_the_same_usage_again_changes_nothing(terms, quantity, days) -> N
     usage, part = rating.Usage(quantity), rating.Part(days, 31)
     first = rating.rate_usage(terms, usage, part)
     assert rating.rate_usage(terms, usage, part) == first
-    assert rating.rounded(rating.rounded(first, CENT), CENT) == rating.rounded(
-        first, CENT
-    )
+    assert rated.rounded(rated.rounded(first, CENT), CENT) == rated.rounded(first, CENT)
 
 
 @given(draw.quantities, st.lists(draw.amounts, max_size=5))

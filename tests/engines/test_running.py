@@ -40,7 +40,7 @@ def rate_months(terms, quantities):
 @given(year_terms(), months)
 def test_months_sum_to_the_year(terms, quantities):
     found = rate_months(terms, quantities)
-    whole = rating.rounded(rating.rate(terms, sum(quantities)), CENT)
+    whole = draw.usage.rated.rounded(rating.rate(terms, sum(quantities)), CENT)
     assert sum(month.amount for month in found) == whole.amount
     assert sum(month.billable for month in found) == whole.billable
     exact = rating.rate_cumulative(

@@ -30,8 +30,7 @@ MANY = int(os.environ.get("BENCH_USAGE_EVENTS", "3000000"))
 BATCHES = 100
 ROUNDS = 3
 WANTED_FLAT = 1.15
-# Two workers and a rating that never pauses share two cores: two thirds at most.
-WANTED_RATING = 0.5
+WANTED_RATING = 0.7
 
 _RATE = """
 import time

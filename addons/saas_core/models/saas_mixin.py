@@ -143,6 +143,22 @@ class SaasMixin(models.AbstractModel):
         exceptions._resolve(note)
         return exceptions.sudo(self.env.su)
 
+    @api.model
+    def _saas_find_told(self, code):
+        """Return the records that have an open exception of a code.
+
+        :param str code: code it was raised with
+        :return: records of this model, in the caller's rights
+        """
+        # sudo: a problem is there whoever looks
+        exceptions = self.env["saas.exception"].sudo()
+        domain = [
+            ("res_model", "=", self._name),
+            ("code", "=", code),
+            ("state", "in", OPEN_STATES),
+        ]
+        return self.browse(exceptions.search(domain).mapped("res_id")).exists()
+
     def _saas_get_open_exceptions(self, code, company=None):
         """Return the exceptions of that code which are open on the records.
 

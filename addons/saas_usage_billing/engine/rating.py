@@ -38,10 +38,10 @@ from .money import (
     check_quantity,
     negative,
     percent_of,
-    round_parts,
     round_unit,
     subtract,
 )
+from .rated import Adjustment, RatedUsage
 from .tiers import RatedLine, Tier, check_tiers, join_lines, negated
 
 PIPELINE = (
@@ -152,51 +152,6 @@ class Part:
         return CONTEXT.divide(whole, Decimal(self.full_days))
 
 
-@dataclass(frozen=True, slots=True)
-class Adjustment:
-    """A pipeline step's change to the amount: discounts and caps are negative."""
-
-    step: str
-    amount: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class RatedUsage:
-    """A priced quantity.
-
-    ``quantity`` is metered, ``converted`` in billed units, ``billable`` without the
-    free ones, of which there are ``allowance``; ``included`` are these and what first
-    tiers cost nothing for. ``amount`` is the sum of the lines and the adjustments,
-    exactly.
-    """
-
-    quantity: Decimal
-    converted: Decimal
-    billable: Decimal
-    lines: tuple[RatedLine, ...]
-    adjustments: tuple[Adjustment, ...]
-    allowance: Decimal = ZERO
-    included: Decimal = ZERO
-
-    @property
-    def subtotal(self) -> Decimal:
-        """Return the price before discount, limits and credits."""
-        return add(line.amount for line in self.lines)
-
-    @property
-    def amount(self) -> Decimal:
-        """Return what is left to charge."""
-        return add((self.subtotal, *(step.amount for step in self.adjustments)))
-
-    def adjusted(self, step: str) -> Decimal:
-        """Return one step's change to the amount.
-
-        :param step: name from :data:`PIPELINE`
-        :return: signed amount, zero when the step changed nothing
-        """
-        return add(one.amount for one in self.adjustments if one.step == step)
-
-
 def _graduated(quantity: Decimal, terms: PriceTerms) -> list[RatedLine]:
     return graduated.price(quantity, terms.tiers)
 
@@ -289,7 +244,7 @@ def rate(terms: PriceTerms, quantity: Decimal, credits: Decimal = ZERO) -> Rated
     :param quantity: metered units of the period >= 0
     :param credits: prepaid credits that may pay for it, in currency units >= 0
     :return: lines per touched tier and the later steps; quantities of the lines sum to
-        ``billable``; no rounding, see :func:`rounded`
+        ``billable``; no rounding, see :func:`.rated.rounded`
     :raise QuantityError: negative or not finite quantity or credits
     :raise TermsError: the price needs more than a quantity, see :func:`rate_usage`
     """
@@ -321,7 +276,7 @@ def rate_usage(terms: PriceTerms, usage: Usage, part: Part | None = None) -> Rat
     :param usage: what was used
     :param part: days served of a period that was cut; its minimum is prorated, and
         so are free units and maximum where the terms say so, or all of it (timed)
-    :return: see :func:`rate`; no rounding, see :func:`rounded`
+    :return: see :func:`rate`; no rounding, see :func:`.rated.rounded`
     :raise QuantityError: negative or not finite quantity, or events without an amount
     """
     if terms.is_per_window:
@@ -478,28 +433,6 @@ def rate_cumulative(terms: PriceTerms, cumulative: Sequence[Decimal]) -> list[De
     totals = [rate(terms, quantity).amount for quantity in cumulative]
     before = [ZERO, *totals[:-1]] if totals else []
     return [subtract(now, old) for old, now in zip(before, totals, strict=True)]
-
-
-def rounded(rated: RatedUsage, unit: Decimal) -> RatedUsage:
-    """Round a result to a currency so that its parts still add up.
-
-    :param rated: exact result
-    :param unit: currency rounding unit, e.g. ``0.01``
-    :return: the same with every line and step rounded (running totals, half up); the
-        amount is the rounded exact amount
-    :raise QuantityError: unit not positive
-    """
-    parts = [line.amount for line in rated.lines]
-    parts += [step.amount for step in rated.adjustments]
-    amounts = round_parts(parts, unit)
-    count = len(rated.lines)
-    lines = zip(rated.lines, amounts[:count], strict=True)
-    steps = zip(rated.adjustments, amounts[count:], strict=True)
-    return replace(
-        rated,
-        lines=tuple(replace(line, amount=amount) for line, amount in lines),
-        adjustments=tuple(replace(step, amount=amount) for step, amount in steps),
-    )
 
 
 def true_up(minimum: Decimal, used: Decimal) -> Decimal:

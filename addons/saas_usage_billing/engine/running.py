@@ -4,7 +4,8 @@
 from decimal import Decimal
 
 from .money import add, check_quantity, negative, subtract
-from .rating import PIPELINE, Adjustment, PriceTerms, RatedUsage, rate, rounded
+from .rated import Adjustment, RatedUsage, rounded
+from .rating import PIPELINE, PriceTerms, rate
 from .tiers import join_lines, negated
 
 #: Whose tiers can count on: what a further unit costs never lowers what was before.

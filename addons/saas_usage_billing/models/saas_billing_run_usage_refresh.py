@@ -39,7 +39,7 @@ class SaasBillingRun(models.Model):
                 failed |= run
             if not progress(1):
                 return
-        (self._get_told_of_refresh() - failed)._saas_resolve(
+        (self._saas_find_told(REFRESH_FAILED) - failed)._saas_resolve(
             REFRESH_FAILED, self.env._("Computed again, or decided on meanwhile.")
         )
 
@@ -99,17 +99,6 @@ class SaasBillingRun(models.Model):
             severity="high",
             retry_method="saas_retry_refresh",
         )
-
-    @api.model
-    def _get_told_of_refresh(self):
-        # sudo: a problem is there whoever looks
-        exceptions = self.env["saas.exception"].sudo()
-        domain = [
-            ("res_model", "=", self._name),
-            ("code", "=", REFRESH_FAILED),
-            ("state", "in", ("open", "retrying")),
-        ]
-        return self.browse(exceptions.search(domain).mapped("res_id"))
 
     def saas_retry_refresh(self):
         """Compute what is outdated again, from the exception queue."""

@@ -16,7 +16,8 @@ from odoo.addons.saas_subscription_ops.models.saas_subscription_billing import (
 
 from ..engine.errors import QuantityError
 from ..engine.money import ZERO
-from ..engine.rating import Part, rate_usage, rounded
+from ..engine.rated import rounded
+from ..engine.rating import Part, rate_usage
 from ..engine.running import rate_further
 from ..exceptions import UsagePriceError
 from .saas_subscription_usage_periods import CACHE

@@ -8,7 +8,8 @@ from odoo.addons.saas_subscription_ops.models.saas_subscription_billing import (
 )
 
 from ..engine.errors import EngineError
-from ..engine.rating import TIERED, PriceTerms, Usage, rate_usage, rounded
+from ..engine.rated import rounded
+from ..engine.rating import TIERED, PriceTerms, Usage, rate_usage
 from ..exceptions import UsagePriceError
 from .saas_usage_price import format_quantity
 

@@ -80,13 +80,16 @@ class SaasUsageQuarantine(models.Model):
         )
 
     @api.model
-    def _find_corrections(self, event_ids=None, after=0):
+    def _find_corrections(self, event_ids=None, after=0, sources=None):
         """Return the ids of the open corrections whose event is stored.
 
         :param list event_ids: of these events only, of the current company
         :param int after: without events, the first ones behind this id
+        :param sources: without events, of these ``saas.usage.source`` only
         """
         wanted = SQL("q.id > %s", after)
+        if sources is not None:
+            wanted = SQL("%s AND q.source_id = ANY(%s)", wanted, sources.ids)
         if event_ids is not None:
             wanted = SQL(
                 "q.company_id = %s AND q.corrects = ANY(%s)",
@@ -125,7 +128,7 @@ class SaasUsageQuarantine(models.Model):
             after = ids[-1]
             if not progress(len(ids)):
                 return
-        told = failed._get_told_of_corrections()
+        told = failed._saas_find_told(CORRECTION_FAILED)
         (told - failed)._saas_resolve(
             CORRECTION_FAILED, self.env._("Stored, or ignored meanwhile.")
         )

@@ -50,7 +50,7 @@ class SaasUsageSource(models.Model):
             for source, first, count in groups
             if now - first > timedelta(days=source.quarantine_days)
         }
-        told = self.browse(self._get_told_ids(WAITING)).exists()
+        told = self._saas_find_told(WAITING)
         for source in told.filtered(lambda one: one not in late):
             source._saas_resolve(
                 WAITING, self.env._("Nothing waits too long any more.")
@@ -58,18 +58,6 @@ class SaasUsageSource(models.Model):
         for source, (first, count) in late.items():
             if source not in told:
                 source._tell_waiting(first, count)
-
-    @api.model
-    def _get_told_ids(self, code):
-        # sudo: a problem is there whoever looks
-        exceptions = self.env["saas.exception"].sudo()
-        return exceptions.search(
-            [
-                ("res_model", "=", self._name),
-                ("code", "=", code),
-                ("state", "in", ("open", "retrying")),
-            ]
-        ).mapped("res_id")
 
     def _tell_waiting(self, first, count):
         self.ensure_one()
@@ -96,7 +84,7 @@ class SaasUsageSource(models.Model):
         self.check_access("read")
         # sudo: whoever works on the queue may not write sources
         self.sudo()._check_quarantine(fields.Datetime.now())
-        if set(self.ids) & set(self._get_told_ids(WAITING)):
+        if self & self._saas_find_told(WAITING):
             raise UserError(
                 self.env._("The events still wait: replay or ignore them first.")
             )
@@ -104,17 +92,13 @@ class SaasUsageSource(models.Model):
     # ------------------------------------------------------------------
     # Corrections
     # ------------------------------------------------------------------
-    @api.model
-    def _get_told_of_corrections(self):
-        """Return the sources whose corrections could not be stored."""
-        return self.browse(self._get_told_ids(CORRECTION_FAILED)).exists()
-
     def saas_retry_corrections(self):
         """Store corrections whose event is there, from the exception queue."""
         self.check_access("read")
         # sudo: whoever works on the queue may not store events
         quarantine = self.env["saas.usage.quarantine"].sudo()
-        rows = quarantine.browse(quarantine._find_corrections())
-        rows = rows.filtered(lambda row: row.source_id in self)
-        for company, seen_at, group in rows._get_groups():
-            group._replay_group(company, seen_at, group)
+        after = 0
+        while ids := quarantine._find_corrections(after=after, sources=self):
+            for company, seen_at, group in quarantine.browse(ids)._get_groups():
+                group._replay_group(company, seen_at, group)
+            after = ids[-1]

@@ -381,6 +381,17 @@ class TestVoid(UsageCase):
             self.run_job()
         self.assertEqual(rows.mapped("state"), ["open", "replayed", "replayed"])
 
+    def test_retry_stores_all_corrections_of_its_source_only(self):
+        name = "odoo.addons.saas_usage_billing.models.saas_usage_quarantine_correction"
+        rows = self.miss("a", "b")
+        other = self.source.copy({"code": "other"})
+        with patch(f"{name}._AT_ONCE", 1):
+            other.saas_retry_corrections()
+            self.assertEqual(rows.mapped("state"), ["open", "open"])
+            self.source.saas_retry_corrections()
+        rows.invalidate_recordset()
+        self.assertEqual(rows.mapped("state"), ["replayed", "replayed"])
+
     def make_story(self, pick, number):
         """Return events, most of them corrected once, some of those again."""
         events, free = [], []
